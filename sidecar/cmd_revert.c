@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_revert - take away everything that postern wrote. */
+#include "command.h"
+#include "log.h"
+#include "patchers/base/cleanup.h"
+#include "patchers/base/error.h"
+#include "reconcile.h"
+#include "settings.h"
+#include "survey.h"
+
+enum { OPTION_NO_RELOAD, OPTION_COUNT };
+
+const struct command_option cmd_revert_options[] = {
+	[OPTION_NO_RELOAD] = { "no-reload", NULL, "files only: the servers are not reloaded" },
+	[OPTION_COUNT] = { 0 },
+};
+
+int cmd_revert(const struct command *self, const struct command_globals *globals, int argc,
+	       char **argv)
+{
+	CLEANUP(host_release) struct host host = HOST_INIT;
+	CLEANUP(settings_release) struct settings settings = { 0 };
+	CLEANUP(survey_release) struct survey r = SURVEY_INIT;
+	struct survey_request request = {
+		.host = &host,
+		.settings = &settings,
+		.revert = true,
+	};
+	const char *values[OPTION_COUNT];
+	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
+	struct error err = { 0 };
+	int rc;
+
+	if (!command_parse(self, argc, argv, values))
+		return EXIT_USAGE;
+	rc = command_open(globals, COMMAND_NEEDS_FOLDERS, &host, &settings, &notes);
+	command_log_notes(&notes);
+	if (rc != 0)
+		return rc;
+	request.no_reload = values[OPTION_NO_RELOAD] != NULL;
+	rc = reconcile_run(&request, &r, &err);
+	command_log_notes(&r.notes);
+	if (rc < 0)
+		return command_fail(&err);
+	if (r.failed) {
+		log_error("not everything could be reverted: see above");
+		return EXIT_FAILED;
+	}
+	if (rc == 0)
+		log_notice("nothing to do: nothing of postern's is here");
+	return EXIT_DONE;
+}

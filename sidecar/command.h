@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* command - one table that dispatches commands and prints the help. */
+#ifndef SIDECAR_COMMAND_H
+#define SIDECAR_COMMAND_H
+
+#include <stdbool.h>
+
+struct error;
+struct host;
+struct notes;
+struct settings;
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* The options that stand before the command. */
+struct command_globals {
+	const char *config; /* --config; NULL: the default file */
+	const char *root;   /* --root or --pid; "/" */
+};
+
+struct command_option {
+	const char *name;     /* long option, without its dashes */
+	const char *argument; /* what it takes, for the help; NULL: nothing */
+	const char *summary;
+};
+
+struct command {
+	const char *name;
+	const char *summary;
+	const struct command_option *options; /* ended by a NULL name; may be NULL */
+	/* argv[0] is the command's name.  Returns the exit status. */
+	int (*run)(const struct command *self, const struct command_globals *globals, int argc,
+		   char **argv);
+};
+
+int cmd_check(const struct command *self, const struct command_globals *globals, int argc,
+	      char **argv);
+int cmd_patch(const struct command *self, const struct command_globals *globals, int argc,
+	      char **argv);
+int cmd_probe(const struct command *self, const struct command_globals *globals, int argc,
+	      char **argv);
+int cmd_revert(const struct command *self, const struct command_globals *globals, int argc,
+	       char **argv);
+
+extern const struct command_option cmd_check_options[];
+extern const struct command_option cmd_patch_options[];
+extern const struct command_option cmd_probe_options[];
+extern const struct command_option cmd_revert_options[];
+
+/*
+ * Take the options apart as `self` declares them.  values[i] is set to the
+ * argument of option i, or to "" when it takes none; NULL when it is not
+ * given.  False, after saying why, for what is not declared or for a word that
+ * is no option.
+ */
+bool command_parse(const struct command *self, int argc, char **argv, const char **values);
+
+/* The word that getopt_long(3) did not like; `room` is for a short option. */
+const char *command_bad_option(char **argv, char room[3]);
+
+/* How a command needs the settings. */
+enum command_needs {
+	COMMAND_NEEDS_NETWORKS, /* it makes twins */
+	COMMAND_NEEDS_PORTS,    /* it looks at them */
+	COMMAND_NEEDS_FOLDERS,  /* it takes them away: a broken file must not stop it */
+};
+
+/*
+ * The host and the settings that the globals name; remarks of the settings are
+ * added to notes.  0, or an exit status after the reason was logged.
+ */
+int command_open(const struct command_globals *globals, enum command_needs needs, struct host *host,
+		 struct settings *settings, struct notes *notes);
+
+/* Log remarks at their level. */
+void command_log_notes(const struct notes *notes);
+
+/* Log a failure; the exit status that it means. */
+int command_fail(const struct error *err);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* dovecot_files - Dovecot's configuration files, read inside a root. */
+#include "dovecot_files.h"
+
+#include "patchers/base/cleanup.h"
+#include "patchers/base/error.h"
+#include "patchers/dovecot_conf.h"
+#include "rootfs.h"
+#include "textfile.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/stat.h>
+
+/* glob(3) hands no context to its functions; one call at a time sets this. */
+static const struct rootfs *glob_root;
+
+static void *glob_open_directory(const char *path)
+{
+	int fd = rootfs_open(glob_root, path, O_RDONLY | O_DIRECTORY, 0, NULL);
+
+	return fd < 0 ? NULL : fdopendir(fd);
+}
+
+static struct dirent *glob_read_directory(void *dir)
+{
+	return readdir(dir);
+}
+
+static void glob_close_directory(void *dir)
+{
+	closedir(dir);
+}
+
+static int glob_stat(const char *path, struct stat *out)
+{
+	cleanup_fd int fd = rootfs_open(glob_root, path, O_PATH, 0, NULL);
+
+	return fd < 0 ? -1 : fstat(fd, out);
+}
+
+static int glob_link_stat(const char *path, struct stat *out)
+{
+	cleanup_fd int fd = rootfs_open(glob_root, path, O_PATH | O_NOFOLLOW, 0, NULL);
+
+	return fd < 0 ? -1 : fstat(fd, out);
+}
+
+static int list_paths(void *ctx, const char *pattern, struct dovecot_paths *out, struct error *err)
+{
+	glob_t found = {
+		.gl_closedir = glob_close_directory,
+		.gl_readdir = glob_read_directory,
+		.gl_opendir = glob_open_directory,
+		.gl_lstat = glob_link_stat,
+		.gl_stat = glob_stat,
+	};
+	int rc = 0, matched;
+
+	glob_root = ctx;
+	matched = glob(pattern, GLOB_BRACE | GLOB_ALTDIRFUNC, NULL, &found);
+	if (matched == GLOB_NOSPACE)
+		rc = error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; rc == 0 && matched == 0 && i < found.gl_pathc; i++)
+		rc = dovecot_paths_add(out, found.gl_pathv[i], err);
+	globfree(&found);
+	return rc;
+}
+
+static int read_path(void *ctx, const char *path, struct buf *out, struct error *err)
+{
+	int rc = textfile_read(ctx, path, out, err);
+
+	return rc == -EISDIR ? 0 : rc;
+}
+
+struct dovecot_source dovecot_files_source(const struct rootfs *root)
+{
+	union {
+		const struct rootfs *root;
+		void *ctx;
+	} alias = { .root = root }; /* the callbacks take it back as const */
+
+	return (struct dovecot_source){
+		.ctx = alias.ctx,
+		.read = read_path,
+		.list = list_paths,
+	};
+}

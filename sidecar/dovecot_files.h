@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* dovecot_files - Dovecot's configuration files, read inside a root. */
+#ifndef SIDECAR_DOVECOT_FILES_H
+#define SIDECAR_DOVECOT_FILES_H
+
+struct dovecot_source;
+struct rootfs;
+
+/*
+ * Files as dovecot_conf reads them, the globs of its includes evaluated inside
+ * the root by glob(3).  Borrows root.
+ */
+struct dovecot_source dovecot_files_source(const struct rootfs *root);
+
+#endif

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/* dovecot_server - Dovecot: its configuration tree, doveconf(1), its master. */
+#include "dovecot_files.h"
+#include "patchers/base/cleanup.h"
+#include "patchers/base/error.h"
+#include "patchers/base/notes.h"
+#include "patchers/dovecot_conf.h"
+#include "patchers/dovecot_listeners.h"
+#include "ports.h"
+#include "server.h"
+#include "settings.h"
+#include "textfile.h"
+#include "tool.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define DROP_IN_NAME "95-postern.conf"
+
+struct dovecot {
+	char *main_path;
+	char *directory; /* of the drop-in */
+	char *drop_in_path;
+	struct dovecot_conf current; /* as it is on disk */
+	struct dovecot_conf wanted;  /* as it would be read */
+};
+
+static void release_own(void *own)
+{
+	struct dovecot *dovecot = own;
+
+	free(dovecot->main_path);
+	free(dovecot->directory);
+	free(dovecot->drop_in_path);
+	dovecot_conf_release(&dovecot->current);
+	dovecot_conf_release(&dovecot->wanted);
+	free(dovecot);
+}
+
+static char *join(const char *directory, const char *name)
+{
+	char *out = NULL;
+
+	return asprintf(&out, "%s/%s", directory, name) < 0 ? NULL : out;
+}
+
+static struct dovecot *make_own(const char *directory)
+{
+	struct dovecot *dovecot = calloc(1, sizeof(*dovecot));
+
+	if (!dovecot)
+		return NULL;
+	dovecot->main_path = join(directory, "dovecot.conf");
+	dovecot->directory = join(directory, "conf.d");
+	dovecot->drop_in_path = join(directory, "conf.d/" DROP_IN_NAME);
+	if (!dovecot->main_path || !dovecot->directory || !dovecot->drop_in_path) {
+		release_own(dovecot);
+		return NULL;
+	}
+	return dovecot;
+}
+
+static int find_master(const struct host *host, struct server *server, struct error *err)
+{
+	const struct dovecot *dovecot = server->own;
+	cleanup_free char *path =
+		join(dovecot_conf_get(&dovecot->current, "base_dir", "/run/dovecot"), "master.pid");
+	int rc;
+
+	if (!path)
+		return error_set(err, -ENOMEM, "out of memory");
+	rc = master_process_find(&host->root, path, "dovecot", &server->master, err);
+	server->running = rc == 1;
+	return rc < 0 ? rc : 0;
+}
+
+/* The two files that are ours to change, as they are. */
+struct texts {
+	struct buf main_now, main_wanted;
+	struct buf drop_in_now, drop_in_wanted;
+	bool drop_in_exists, drop_in_is_wanted;
+};
+
+static void texts_release(struct texts *t)
+{
+	buf_release(&t->main_now);
+	buf_release(&t->main_wanted);
+	buf_release(&t->drop_in_now);
+	buf_release(&t->drop_in_wanted);
+}
+
+static int read_texts(const struct host *host, const struct dovecot *dovecot, struct texts *out,
+		      struct error *err)
+{
+	int rc = textfile_read(&host->root, dovecot->main_path, &out->main_now, err);
+
+	if (rc < 0)
+		return rc;
+	rc = textfile_read(&host->root, dovecot->drop_in_path, &out->drop_in_now, err);
+	out->drop_in_exists = rc == 0;
+	if (rc < 0 && rc != -ENOENT && rc != -ENOTDIR)
+		return rc;
+	dovecot_listeners_strip_include(buf_span(&out->main_now), &out->main_wanted);
+	return buf_check(&out->main_wanted, err);
+}
+
+/* Read the tree as if the wanted texts were in place. */
+static int read_wanted(const struct host *host, struct dovecot *dovecot, const struct texts *t,
+		       struct dovecot_conf *out, struct error *err)
+{
+	const struct dovecot_source source = dovecot_files_source(&host->root);
+	const struct dovecot_overlay overlays[] = {
+		{ .path = dovecot->main_path, .text = &t->main_wanted },
+		{ .path = dovecot->drop_in_path,
+		  .text = t->drop_in_is_wanted ? &t->drop_in_wanted : NULL },
+	};
+
+	return dovecot_conf_read(&source, dovecot->main_path, overlays, 2, out, err);
+}
+
+/* The drop-in must be read, and nothing after it may undo it. */
+static int make_it_hold(const struct host *host, const struct settings *settings,
+			struct dovecot *dovecot, const struct dovecot_plan *plan, struct texts *t,
+			struct error *err)
+{
+	const struct dovecot_setting *undoing;
+	int rc = read_wanted(host, dovecot, t, &dovecot->wanted, err);
+
+	if (rc < 0 || dovecot_listeners_hold(&dovecot->wanted, plan, settings->in_place, &undoing))
+		return rc;
+	dovecot_conf_release(&dovecot->wanted);
+	buf_clear(&t->main_wanted);
+	{
+		cleanup_buf struct buf stripped = BUF_INIT;
+
+		dovecot_listeners_strip_include(buf_span(&t->main_now), &stripped);
+		dovecot_listeners_add_include(buf_span(&stripped), "conf.d/" DROP_IN_NAME,
+					      &t->main_wanted);
+		rc = buf_check(&stripped, err);
+	}
+	if (rc == 0)
+		rc = buf_check(&t->main_wanted, err);
+	if (rc == 0)
+		rc = read_wanted(host, dovecot, t, &dovecot->wanted, err);
+	if (rc < 0 || dovecot_listeners_hold(&dovecot->wanted, plan, settings->in_place, &undoing))
+		return rc;
+	if (!undoing)
+		return error_set(err, -EINVAL, "%s: the listeners of %s are not read",
+				 dovecot->main_path, dovecot->drop_in_path);
+	return error_set(err, -EINVAL, "%s:%u: \"%s = %s\" undoes what %s sets",
+			 dovecot->wanted.files[undoing->file].path, undoing->line, undoing->path,
+			 undoing->value, dovecot->drop_in_path);
+}
+
+static int add_twins(struct server *server, const struct dovecot_plan *plan, struct error *err)
+{
+	static const struct {
+		const char *protocol;
+		enum probe_protocol probe;
+	} protocols[] = { { "imap", PROBE_IMAP },
+			  { "pop3", PROBE_POP3 },
+			  { "sieve", PROBE_SIEVE } };
+	int rc = 0;
+
+	for (size_t i = 0; i < plan->n_twins && rc == 0; i++) {
+		const struct dovecot_twin *t = &plan->twins[i];
+		cleanup_free char *name = strdup(t->stock->name), *stock = strdup(t->stock->name);
+		struct twin twin = {
+			.listener = name,
+			.stock = stock,
+			.address = t->address,
+			.stock_port = t->stock_port,
+			.port = t->port,
+			.tls = t->ssl,
+			.is_new = t->is_new,
+		};
+
+		if (!name || !stock)
+			return error_set(err, -ENOMEM, "out of memory");
+		for (size_t k = 0; k < sizeof(protocols) / sizeof(protocols[0]); k++)
+			if (strcmp(t->stock->protocol, protocols[k].protocol) == 0)
+				twin.protocol = protocols[k].probe;
+		rc = server_add_twin(server, &twin, err);
+	}
+	return rc;
+}
+
+static int plan_drop_in(const struct host *host, const struct settings *settings,
+			struct server *server, struct texts *t, struct notes *notes,
+			struct error *err)
+{
+	struct dovecot *dovecot = server->own;
+	CLEANUP(dovecot_conf_release) struct dovecot_conf owner = { 0 };
+	CLEANUP(dovecot_plan_release) struct dovecot_plan plan = { 0 };
+	bool lacks_directory = !rootfs_exists(&host->root, dovecot->directory);
+	struct dovecot_request request = {
+		.conf = &owner,
+		.current = &dovecot->current,
+		.listeners = settings->dovecot.listeners,
+		.n_listeners = settings->dovecot.n_listeners,
+		.networks = &settings->networks,
+		.in_place = settings->in_place,
+		.made_directory = lacks_directory ||
+				  dovecot_listeners_made_directory(buf_span(&t->drop_in_now)),
+	};
+	int rc = read_wanted(host, dovecot, t, &owner, err); /* nothing wanted yet: the owner's */
+
+	if (rc == 0)
+		rc = dovecot_listeners_plan(&request, &plan, notes, err);
+	if (rc < 0 || plan.n_twins == 0)
+		return rc;
+	t->drop_in_is_wanted = true;
+	buf_add(&t->drop_in_wanted, buf_span(&plan.drop_in));
+	rc = buf_check(&t->drop_in_wanted, err);
+	if (rc == 0)
+		rc = make_it_hold(host, settings, dovecot, &plan, t, err);
+	if (rc == 0)
+		rc = add_twins(server, &plan, err);
+	if (rc == 0 && lacks_directory) {
+		server->made_directory = strdup(dovecot->directory);
+		if (!server->made_directory)
+			return error_set(err, -ENOMEM, "out of memory");
+	}
+	return rc;
+}
+
+/* Nothing of ours: what revert writes, and a switched-off or bare Dovecot. */
+static int plan_without(const struct host *host, struct server *server, struct texts *t,
+			struct error *err)
+{
+	struct dovecot *dovecot = server->own;
+
+	if (t->drop_in_exists && dovecot_listeners_made_directory(buf_span(&t->drop_in_now)))
+		server->made_directory = strdup(dovecot->directory);
+	return read_wanted(host, dovecot, t, &dovecot->wanted, err);
+}
+
+/* Our ports in the present configuration that the plan has no more. */
+static int find_closing(struct server *server, struct error *err)
+{
+	const struct dovecot *dovecot = server->own;
+	int rc = 0;
+
+	for (size_t i = 0; i < dovecot_n_stocks && rc == 0; i++) {
+		uint16_t port = dovecot_listeners_twin_port(&dovecot->current, &dovecot_stocks[i]);
+
+		if (port != 0 && !dovecot_in_force_has_port(&dovecot->wanted, port))
+			rc = server_add_closing(server, port, err);
+	}
+	return rc;
+}
+
+static int survey(const struct host *host, const struct settings *settings, bool revert,
+		  struct server *server, struct notes *notes, struct error *err)
+{
+	const struct dovecot_source source = dovecot_files_source(&host->root);
+	struct dovecot *dovecot = make_own(settings->dovecot.config_directory);
+	CLEANUP(texts_release) struct texts t = { 0 };
+	int rc;
+
+	server->kind = &dovecot_server;
+	server->enabled = settings->dovecot.enabled;
+	server->own = dovecot;
+	if (!dovecot)
+		return error_set(err, -ENOMEM, "out of memory");
+	rc = read_texts(host, dovecot, &t, err);
+	if ((rc == -ENOENT || rc == -ENOTDIR) && !rootfs_exists(&host->root, dovecot->main_path))
+		return 0; /* no Dovecot here */
+	if (rc < 0)
+		return rc;
+	server->present = true;
+	if (!server->enabled && !t.drop_in_exists &&
+	    span_equal(buf_span(&t.main_now), buf_span(&t.main_wanted)))
+		return 0; /* switched off, and nothing of ours: not to be read */
+	rc = dovecot_conf_read(&source, dovecot->main_path, NULL, 0, &dovecot->current, err);
+	if (rc < 0 && revert) {
+		/* What is ours goes, whatever state the owner's files are in. */
+		notes_add(notes, NOTE_WARNING, "Dovecot's configuration: %s", err->msg);
+		rc = 0;
+	}
+	if (rc == 0)
+		rc = find_master(host, server, err);
+	if (rc == 0 && !revert && server->enabled)
+		rc = plan_drop_in(host, settings, server, &t, notes, err);
+	if (rc == 0 && !t.drop_in_is_wanted)
+		rc = plan_without(host, server, &t, err);
+	if (rc < 0 && revert)
+		rc = 0; /* judge() will find no candidate, and say so */
+	if (rc == 0)
+		rc = find_closing(server, err);
+	if (rc == 0)
+		rc = server_add_change(server, dovecot->drop_in_path, t.drop_in_exists,
+				       &t.drop_in_now, t.drop_in_is_wanted, &t.drop_in_wanted, err);
+	if (rc == 0)
+		rc = server_add_change(server, dovecot->main_path, true, &t.main_now, true,
+				       &t.main_wanted, err);
+	return rc;
+}
+
+/*
+ * The whole tree as it would be, copied file by file.  "-x" expands values:
+ * without it a missing certificate or an unknown variable passes.
+ */
+static int judge(const struct host *host, const struct server *server, struct error *err)
+{
+	static const char *const command[] = { "doveconf", "-c", HOST_JUDGE_DOVECOT,
+					       "-x",       "-n", NULL };
+	const struct dovecot *dovecot = server->own;
+	cleanup_buf struct buf said = BUF_INIT;
+	struct span words;
+	int rc = 0;
+
+	if (dovecot->wanted.n_files == 0)
+		return error_set(err, -EINVAL, "Dovecot's configuration cannot be read");
+	for (size_t i = 0; i < dovecot->wanted.n_files && rc == 0; i++) {
+		cleanup_buf struct buf text = BUF_INIT;
+		char name[32];
+
+		dovecot_conf_relocate(&dovecot->wanted, i, HOST_JUDGE_DIRECTORY, &text);
+		snprintf(name, sizeof(name), "%zu.conf", i);
+		rc = buf_check(&text, err);
+		if (rc == 0)
+			rc = server_write_candidate(host, name, buf_span(&text), err);
+	}
+	if (rc < 0)
+		return rc;
+	rc = tool_run(&host->root, command, &said, err);
+	if (rc == -ENOENT)
+		return 1;
+	if (rc <= 0)
+		return rc;
+	for (size_t i = 0; i < dovecot->wanted.n_files; i++) {
+		char copy[sizeof(HOST_JUDGE_DIRECTORY) + 32];
+
+		snprintf(copy, sizeof(copy), HOST_JUDGE_DIRECTORY "/%zu.conf", i);
+		buf_replace(&said, copy, dovecot->wanted.files[i].path);
+	}
+	words = span_trim(buf_span(&said), " \r\n");
+	return error_set(err, -EINVAL, "doveconf does not accept the configuration: %.*s",
+			 SERVER_WORDS(words));
+}
+
+static int check_ports(const struct host *host, const struct server *server, struct error *err)
+{
+	pid_t owner = server->running ? server->master.pid : 0;
+
+	(void)host;
+	for (size_t i = 0; i < server->n_twins; i++) {
+		const struct twin *twin = &server->twins[i];
+		int rc = 0;
+
+		if (owner == 0 || !ports_is_open(twin->port, owner))
+			rc = ports_check(twin->address, twin->port, owner, err);
+
+		if (rc < 0)
+			return error_wrap(err, rc, "listener %s", twin->listener);
+	}
+	return 0;
+}
+
+static int strip(struct span text, struct buf *out, struct error *err)
+{
+	dovecot_listeners_strip_include(text, out);
+	return buf_check(out, err);
+}
+
+const struct server_kind dovecot_server = {
+	.name = "dovecot",
+	.survey = survey,
+	.judge = judge,
+	.check_ports = check_ports,
+	.strip = strip,
+	.release_own = release_own,
+};

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* network - what kind of network namespace this is. */
+#ifndef SIDECAR_NETWORK_H
+#define SIDECAR_NETWORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Whether the namespace has hardware or a bridge of its own, as a node's has
+ * and a pod's has not.  The first such interface's name goes to `out`.
+ */
+bool network_is_of_a_node(char *out, size_t size);
+
+#endif

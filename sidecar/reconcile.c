@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* reconcile - survey and apply, under a lock, until nothing differs. */
+#include "reconcile.h"
+
+#include "apply.h"
+#include "log.h"
+#include "patchers/base/cleanup.h"
+#include "patchers/base/error.h"
+#include "settings.h"
+#include "survey.h"
+#include "textfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { SURVEYS_MAX = 20, LOCK_WAIT_MS = 60000, LOCK_STEP_MS = 10 };
+
+/* A folder of root's own, and no link: we write and delete in it. */
+static int check_private(const struct host *host, const char *path, struct error *err)
+{
+	cleanup_fd int fd =
+		rootfs_open(&host->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, err);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, "stat %s", path);
+	if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return error_set(err, -EPERM, "%s: others can write there", path);
+	return 0;
+}
+
+static int take_lock(const struct host *host, int *out_fd, struct error *err)
+{
+	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
+	int rc = rootfs_make_directory(&host->root, "/run", 0755, err);
+	cleanup_fd int fd = -1;
+
+	if (rc >= 0)
+		rc = rootfs_make_directory(&host->root, HOST_WORK_DIRECTORY, 0700, err);
+	if (rc >= 0)
+		rc = rootfs_make_directory(&host->root, HOST_JUDGE_DIRECTORY, 0700, err);
+	if (rc >= 0)
+		rc = check_private(host, HOST_WORK_DIRECTORY, err);
+	if (rc >= 0)
+		rc = check_private(host, HOST_JUDGE_DIRECTORY, err);
+	if (rc < 0)
+		return rc;
+	fd = rootfs_open(&host->root, HOST_WORK_DIRECTORY "/lock", O_RDWR | O_CREAT | O_NOFOLLOW,
+			 0600, err);
+	if (fd < 0)
+		return fd;
+	for (int waited = 0; waited < LOCK_WAIT_MS; waited += LOCK_STEP_MS) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			*out_fd = steal_fd(&fd);
+			return 0;
+		}
+		nanosleep(&step, NULL);
+	}
+	return error_set(err, -ETIMEDOUT, "another postern is at work here");
+}
+
+/* Finish what a crash interrupted while a bind-mounted file was written. */
+static int recover(const struct survey_request *request, struct error *err)
+{
+	const char *const directories[] = { request->settings->postfix.config_directory,
+					    request->settings->dovecot.config_directory };
+	static const char *const names[] = { "/master.cf", "/dovecot.conf" };
+
+	for (size_t i = 0; i < 2; i++) {
+		cleanup_buf struct buf path = BUF_INIT;
+		int rc;
+
+		buf_add_text(&path, directories[i]);
+		buf_add_text(&path, names[i]);
+		rc = buf_check(&path, err);
+		if (rc == 0)
+			rc = textfile_recover(&request->host->root, buf_text(&path), err);
+		if (rc == -ENOENT || rc == -ENOTDIR)
+			continue;
+		if (rc < 0)
+			return rc;
+		if (rc > 0)
+			log_warning("%s: an interrupted write was undone from its saved copy",
+				    buf_text(&path));
+	}
+	return 0;
+}
+
+int reconcile_run(const struct survey_request *request, struct survey *out, struct error *err)
+{
+	cleanup_fd int lock_fd = -1;
+	int rc = recover(request, err);
+
+	if (rc == 0)
+		rc = survey_take(request, out, err);
+	if (rc < 0 || !survey_differs(out))
+		return rc;
+	rc = take_lock(request->host, &lock_fd, err);
+	for (int tries = 0; rc == 0 && tries < SURVEYS_MAX; tries++) {
+		survey_release(out);
+		rc = survey_take(request, out, err);
+		if (rc < 0 || !survey_differs(out))
+			return rc;
+		rc = request->revert ? apply_revert(request, out, err)
+				     : apply_patch(request, out, err);
+		if (rc == 0)
+			return 1;
+		if (rc == -ESTALE) /* somebody else was quicker: look again */
+			rc = 0;
+	}
+	return rc < 0 ? rc : -ESTALE;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reconcile - the one place where settings, texts, files and servers meet.
+ *
+ *   settings + files --survey--> what differs
+ *   what differs     --apply---> judged, bound, written, reloaded, verified
+ */
+#ifndef SIDECAR_RECONCILE_H
+#define SIDECAR_RECONCILE_H
+
+struct error;
+struct survey;
+struct survey_request;
+
+/*
+ * Survey and, under the lock that keeps two posterns apart, make it so.
+ * 1 something was changed, 0 nothing had to be, or the reason for which
+ * everything is as before.  `out` is the last survey, also on failure.
+ */
+int reconcile_run(const struct survey_request *request, struct survey *out, struct error *err);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* server - one mail server as the reconciler sees it. */
+#include "server.h"
+
+#include "patchers/base/cleanup.h"
+#include "patchers/base/error.h"
+#include "textfile.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { CANDIDATE_AGE_S = 5 };
+
+int host_init(struct host *host, const char *root, struct error *err)
+{
+	int rc = rootfs_init(&host->root, root, err);
+
+	if (rc < 0)
+		return rc;
+	rc = textfile_read(&host->root, "/etc/services", &host->services, err);
+	if (rc == -ENOMEM)
+		return rc;
+	host->port_names.services_file = buf_span(&host->services);
+	return 0;
+}
+
+void host_release(struct host *host)
+{
+	buf_release(&host->services);
+	rootfs_release(&host->root);
+}
+
+void server_release(struct server *server)
+{
+	for (size_t i = 0; i < server->n_changes; i++) {
+		free(server->changes[i].path);
+		buf_release(&server->changes[i].old_text);
+		buf_release(&server->changes[i].new_text);
+	}
+	for (size_t i = 0; i < server->n_twins; i++) {
+		free(server->twins[i].listener);
+		free(server->twins[i].stock);
+		free(server->twins[i].address);
+	}
+	free(server->twins);
+	free(server->closing);
+	free(server->made_directory);
+	master_process_release(&server->master);
+	if (server->own)
+		server->kind->release_own(server->own);
+	*server = (struct server){ .master = MASTER_PROCESS_INIT };
+}
+
+int server_add_change(struct server *server, const char *path, bool old_exists,
+		      struct buf *old_text, bool new_exists, struct buf *new_text,
+		      struct error *err)
+{
+	struct file_change *change = &server->changes[server->n_changes];
+
+	if (old_exists == new_exists && span_equal(buf_span(old_text), buf_span(new_text)))
+		return 0;
+	if (server->n_changes == SERVER_CHANGES_MAX)
+		return error_set(err, -E2BIG, "too many files to change");
+	*change = (struct file_change){ .path = strdup(path) };
+	if (!change->path)
+		return error_set(err, -ENOMEM, "out of memory");
+	change->old_exists = old_exists;
+	change->new_exists = new_exists;
+	change->old_text = *old_text;
+	change->new_text = *new_text;
+	*old_text = *new_text = (struct buf)BUF_INIT;
+	server->n_changes++;
+	return 0;
+}
+
+int server_add_closing(struct server *server, uint16_t port, struct error *err)
+{
+	uint16_t *closing;
+
+	for (size_t i = 0; i < server->n_twins; i++)
+		if (server->twins[i].port == port)
+			return 0;
+	closing = reallocarray(server->closing, server->n_closing + 1, sizeof(*closing));
+	if (!closing)
+		return error_set(err, -ENOMEM, "out of memory");
+	server->closing = closing;
+	closing[server->n_closing++] = port;
+	return 0;
+}
+
+int server_add_twin(struct server *server, const struct twin *twin, struct error *err)
+{
+	struct twin *twins = reallocarray(server->twins, server->n_twins + 1, sizeof(*twins));
+
+	if (!twins)
+		return error_set(err, -ENOMEM, "out of memory");
+	server->twins = twins;
+	twins += server->n_twins++;
+	*twins = *twin;
+	twins->listener = strdup(twin->listener);
+	twins->stock = strdup(twin->stock);
+	twins->address = strdup(twin->address);
+	if (!twins->listener || !twins->stock || !twins->address)
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+void server_remove_candidates(const struct host *host)
+{
+	int fd = rootfs_open(&host->root, HOST_JUDGE_DIRECTORY, O_RDONLY | O_DIRECTORY, 0, NULL);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (fd >= 0 && !dir)
+		close(fd);
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+}
+
+int server_write_candidate(const struct host *host, const char *name, struct span text,
+			   struct error *err)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_NOW } };
+	cleanup_free char *path = NULL;
+	cleanup_fd int fd = -1;
+	struct timespec now;
+
+	if (asprintf(&path, "%s/%s", HOST_JUDGE_DIRECTORY, name) < 0) {
+		path = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	fd = rootfs_open(&host->root, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600, err);
+	if (fd < 0)
+		return fd;
+	while (text.len > 0) {
+		ssize_t n = write(fd, text.data, text.len);
+
+		if (n < 0 && errno != EINTR)
+			return error_errno(err, "write %s", path);
+		if (n > 0)
+			text = span_make(text.data + n, text.len - (size_t)n);
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	times[1] = (struct timespec){ .tv_sec = now.tv_sec - CANDIDATE_AGE_S };
+	return futimens(fd, times) < 0 ? error_errno(err, "set the time of %s", path) : 0;
+}

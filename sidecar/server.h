@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server - one mail server as the reconciler sees it: what its files say, what
+ * they should say, its master process, and how to judge a candidate.
+ *
+ * postfix_server.c and dovecot_server.c fill in the table; nothing else knows
+ * the two apart.
+ */
+#ifndef SIDECAR_SERVER_H
+#define SIDECAR_SERVER_H
+
+#include "master_process.h"
+#include "patchers/base/buf.h"
+#include "patchers/inet_service.h"
+#include "probe.h"
+#include "rootfs.h"
+
+struct error;
+struct notes;
+struct settings;
+
+/* Where the servers live. */
+struct host {
+	struct rootfs root;
+	struct buf services;          /* /etc/services, empty when there is none */
+	struct port_names port_names; /* borrows services */
+};
+
+#define HOST_INIT { .root = ROOTFS_INIT }
+
+int host_init(struct host *host, const char *root, struct error *err);
+void host_release(struct host *host);
+
+/* The folder in the root where postern keeps its lock and its candidates. */
+#define HOST_WORK_DIRECTORY "/run/postern"
+#define HOST_JUDGE_DIRECTORY "/run/postern/judge"
+#define HOST_JUDGE_DOVECOT "/run/postern/judge/0.conf"
+
+/* A file as it is and as it shall be. */
+struct file_change {
+	char *path;
+	bool old_exists;
+	struct buf old_text;
+	bool new_exists;
+	struct buf new_text;
+};
+
+enum { SERVER_CHANGES_MAX = 2 };
+
+/* A port that speaks PROXY, of whichever server. */
+struct twin {
+	char *listener;
+	char *stock;   /* what it is the twin of, for people */
+	char *address; /* "" = every address */
+	uint16_t stock_port;
+	uint16_t port;
+	enum probe_protocol protocol;
+	bool tls;
+	bool is_new;    /* not in the configuration yet */
+	bool is_closed; /* in the configuration, and the running master does not listen */
+};
+
+struct server {
+	const struct server_kind *kind;
+	bool enabled;
+	bool present; /* its configuration is there */
+	bool running;
+	struct master_process master;
+	struct file_change changes[SERVER_CHANGES_MAX];
+	size_t n_changes;
+	struct twin *twins;
+	size_t n_twins;
+	char *made_directory; /* to be made before, or removed after the changes */
+	uint16_t *closing;    /* ports of ours that the new files do not name */
+	size_t n_closing;
+	bool unproven; /* runs, but was not told of its files, or did not follow */
+	void *own;     /* the kind's own state */
+};
+
+struct server_kind {
+	const char *name;
+	/* Read, plan (or, to revert, strip), find the master.  Fills in *server. */
+	int (*survey)(const struct host *host, const struct settings *settings, bool revert,
+		      struct server *server, struct notes *notes, struct error *err);
+	/*
+	 * Does the server's own tool accept the candidate?  0; 1 when the tool
+	 * is not there; -EINVAL with the tool's words.
+	 */
+	int (*judge)(const struct host *host, const struct server *server, struct error *err);
+	/* Could the master bind what the candidate names?  Before it is told to. */
+	int (*check_ports)(const struct host *host, const struct server *server, struct error *err);
+	/* A file of the owner's without what is ours. */
+	int (*strip)(struct span text, struct buf *out, struct error *err);
+	void (*release_own)(void *own);
+};
+
+extern const struct server_kind postfix_server;
+extern const struct server_kind dovecot_server;
+
+void server_release(struct server *server);
+
+/* Add a change unless both sides are equal.  Takes over the texts. */
+int server_add_change(struct server *server, const char *path, bool old_exists,
+		      struct buf *old_text, bool new_exists, struct buf *new_text,
+		      struct error *err);
+
+/* Add a port to `closing` unless a twin of the plan has it. */
+int server_add_closing(struct server *server, uint16_t port, struct error *err);
+
+/* Add a twin; the strings are copied. */
+int server_add_twin(struct server *server, const struct twin *twin, struct error *err);
+
+/* printf arguments for "%.*s": a tool's words, as many as a message holds. */
+#define SERVER_WORDS_MAX 700
+#define SERVER_WORDS(s) (int)((s).len < SERVER_WORDS_MAX ? (s).len : SERVER_WORDS_MAX), (s).data
+
+/* Empty HOST_JUDGE_DIRECTORY: candidates may hold the owner's secrets. */
+void server_remove_candidates(const struct host *host);
+
+/*
+ * Write a candidate file into HOST_JUDGE_DIRECTORY, its time stamp a few
+ * seconds back, because Postfix's programs wait for a younger main.cf to age.
+ */
+int server_write_candidate(const struct host *host, const char *name, struct span text,
+			   struct error *err);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* tool - run one of the servers' own programs, inside their root, for a while. */
+#include "tool.h"
+
+#include "patchers/base/cleanup.h"
+#include "patchers/base/error.h"
+#include "rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { SAID_BYTES_MAX = 8192, EXEC_FAILED = 127 };
+
+/* Where Debian, and software built by hand, put programs. */
+static const char *const folders[] = { "/usr/sbin",      "/usr/bin", "/usr/local/sbin",
+				       "/usr/local/bin", "/sbin",    "/bin" };
+
+static const char *const environment[] = {
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	"LC_ALL=C",
+	NULL,
+};
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* In the child: nothing of ours goes with it.  Only async-signal-safe calls. */
+static void become(const struct rootfs *root, bool enter, const char *program,
+		   const char *const argv[], int said_fd)
+{
+	union {
+		const char *const *in;
+		char *const *out;
+	} args = { .in = argv }, env = { .in = environment };
+	sigset_t none;
+	int null_fd;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (enter && (fchdir(root->fd) < 0 || chroot(".") < 0))
+		_exit(EXEC_FAILED);
+	null_fd = open("/dev/null", O_RDWR);
+	if (null_fd < 0 || chdir("/") < 0)
+		_exit(EXEC_FAILED);
+	dup2(null_fd, STDIN_FILENO);
+	dup2(null_fd, STDOUT_FILENO);
+	dup2(said_fd, STDERR_FILENO);
+	close_range(STDERR_FILENO + 1, ~0U, 0); /* of whoever started us, too */
+	execve(program, args.out, env.out);
+	_exit(EXEC_FAILED);
+}
+
+static void keep(struct buf *said, size_t *room, const char *bytes, size_t n)
+{
+	if (n > *room)
+		n = *room;
+	*room -= n;
+	if (said)
+		buf_add(said, span_make(bytes, n));
+}
+
+/*
+ * Read until the program has ended and all is read, or the time is over.  It
+ * may close its end long before, or leave it open to a child that lives on.
+ */
+static bool listen_to(int fd, int pidfd, struct buf *said, long deadline_ms)
+{
+	struct pollfd ready[] = { { .fd = fd, .events = POLLIN },
+				  { .fd = pidfd, .events = POLLIN } };
+	size_t room = SAID_BYTES_MAX;
+	char bytes[1024];
+
+	for (;;) {
+		long left = deadline_ms - now_ms();
+		int n = left > 0 ? poll(ready, 2, (int)left) : 0;
+		ssize_t got;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		if (!ready[0].revents)
+			return true;
+		got = read(fd, bytes, sizeof(bytes));
+		if (got > 0)
+			keep(said, &room, bytes, (size_t)got);
+		else if (got == 0 || errno != EINTR)
+			ready[0].fd = -1;
+	}
+}
+
+static bool find_program(const struct rootfs *root, const char *name, char *out, size_t size)
+{
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		snprintf(out, size, "%s/%s", folders[i], name);
+		if (rootfs_exists(root, out))
+			return true;
+	}
+	return false;
+}
+
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int tool_run(const struct rootfs *root, const char *const argv[], struct buf *said,
+	     struct error *err)
+{
+	bool enter = !rootfs_is_own(root);
+	char program[128];
+	cleanup_fd int ours = -1, theirs = -1, pidfd = -1;
+	int pipe_fds[2], rc;
+	pid_t pid;
+	bool done;
+
+	if (!find_program(root, argv[0], program, sizeof(program)))
+		return error_code(err, -ENOENT, "%s", argv[0]);
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return error_errno(err, "make a pipe for %s", argv[0]);
+	ours = pipe_fds[0];
+	theirs = pipe_fds[1];
+	pid = fork();
+	if (pid < 0)
+		return error_errno(err, "start %s", argv[0]);
+	if (pid == 0)
+		become(root, enter, program, argv, theirs);
+	close(steal_fd(&theirs));
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	rc = pidfd < 0 ? error_errno(err, "open process %d", (int)pid) : 0;
+	done = rc == 0 && listen_to(ours, pidfd, said, now_ms() + TOOL_LIMIT_MS);
+	if (!done)
+		kill(pid, SIGKILL);
+	if (rc < 0) {
+		wait_for(pid);
+		return rc;
+	}
+	rc = wait_for(pid);
+	if (!done)
+		return error_set(err, -ETIMEDOUT, "%s took longer than %d s", argv[0],
+				 TOOL_LIMIT_MS / 1000);
+	if (rc < 0)
+		return error_code(err, rc, "wait for %s", argv[0]);
+	return rc;
+}
