@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""The host under test: real Postfix and Dovecot of one Debian release, and postern."""
+import contextlib
+import os
+import signal
+import ssl
+
+from . import host, mail_config, wait
+
+POSTFIX_PORTS = {"smtp": 25, "submission": 587, "submissions": 465}
+DOVECOT_PORTS = {"imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "sieve": 4190}
+STOCK_PORTS = {**POSTFIX_PORTS, **DOVECOT_PORTS}
+POSTFIX_TWINS = {"smtp": 12525, "submission": 10587, "submissions": 10465}
+DOVECOT_TWINS = {"imap": 10143, "imaps": 10993, "pop3": 10110, "pop3s": 10995, "sieve": 14190}
+TWIN_PORTS = {**POSTFIX_TWINS, **DOVECOT_TWINS}
+# The services on which TLS comes before the protocol.
+IMPLICIT_TLS = {"submissions", "imaps", "pop3s"}
+
+MASTER_CF = "/etc/postfix/master.cf"
+MAIN_CF = "/etc/postfix/main.cf"
+DROP_IN = "/etc/dovecot/conf.d/95-postern.conf"
+POSTERN_CONF = "/etc/postern/postern.conf"
+POSTERN = "/usr/local/bin/postern"
+POSTFIX_PID = "/var/spool/postfix/pid/master.pid"
+DOVECOT_PID = "/run/dovecot/master.pid"
+# What postern may write in, and what a `revert` has to leave as it was.
+CONFIGURATION = ("/etc/postfix", "/etc/dovecot")
+
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def postern_binary():
+    """The binary under test, as this machine sees it."""
+    return os.environ.get("POSTERN", os.path.join(REPOSITORY, "build", "release", "postern"))
+
+
+class MailHost(host.Host):
+    def __init__(self, release, addresses, folder):
+        super().__init__("mail", release, addresses, folder)
+        self.postfix = None
+        self.dovecot = None
+
+    # -- set-up
+
+    def configure(self, amavis=False, inet_protocols="all", main_cf_extra="", names=None):
+        """Write the configuration of both servers, as it stands before postern comes."""
+        self.write(MASTER_CF, mail_config.MASTER_CF + (mail_config.AMAVIS if amavis else ""))
+        self.write(MAIN_CF, mail_config.main_cf(inet_protocols) + main_cf_extra)
+        self.age_main_cf()
+        for path, text in mail_config.POSTFIX_TABLES.items():
+            self.write(path, text)
+            self.age(path)
+        for name, text in mail_config.DOVECOT[self.release].items():
+            self.write("/etc/dovecot/conf.d/" + name, text)
+        self.write("/etc/dovecot/userdb", mail_config.DOVECOT_USERS)
+        self.write(POSTERN_CONF, mail_config.POSTERN)
+        self.write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"
+                   + "".join(f"{address} {name}\n" for address, name in (names or {}).items()))
+        self.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"
+                                         "services: files\nprotocols: files\n")
+        self.write("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+        self.shell(f"""
+            set -e
+            mkdir -p /etc/dms/tls /var/mail/{mail_config.DOMAIN}/alice
+            chown -R {mail_config.VMAIL_ID}:{mail_config.VMAIL_ID} /var/mail/{mail_config.DOMAIN}
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \\
+                -subj /CN={mail_config.HOST_NAME} -keyout {mail_config.KEY} \\
+                -out {mail_config.CERTIFICATE} 2>/dev/null
+            newaliases
+        """)
+
+    def install_postern(self):
+        """Copy the binary in, if it has been built."""
+        if os.path.exists(postern_binary()):
+            self.copy_in(postern_binary(), POSTERN)
+
+    def age(self, path):
+        """Postfix's programs wait for a file that is younger than two seconds."""
+        info = os.stat(self.path(path))
+        os.utime(self.path(path), ns=(info.st_atime_ns, info.st_mtime_ns - 5 * 10**9))
+
+    def age_main_cf(self):
+        self.age(MAIN_CF)
+
+    # -- servers
+
+    def start_postfix(self, within=20.0):
+        self.postfix = self.spawn(["postfix", "start-fg"])
+        self._await_server("Postfix", self.postfix, POSTFIX_PORTS.values(), within)
+
+    def start_dovecot(self, within=20.0):
+        self.dovecot = self.spawn(["dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"])
+        self._await_server("Dovecot", self.dovecot, DOVECOT_PORTS.values(), within)
+
+    def start_servers(self):
+        # Both at once: most of the time goes by in Postfix's own checks.
+        self.dovecot = self.spawn(["dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"])
+        self.postfix = self.spawn(["postfix", "start-fg"])
+        self._await_server("Dovecot", self.dovecot, DOVECOT_PORTS.values(), 20)
+        self._await_server("Postfix", self.postfix, POSTFIX_PORTS.values(), 20)
+
+    def _await_server(self, name, process, ports, within):
+        def up():
+            if not process.running:
+                raise AssertionError(f"{name} ended: {process.output}\n{self.log.since()[-3000:]}")
+            return set(ports) <= self.listening_ports()
+
+        wait.until(up, lambda: f"{name} to listen on {sorted(set(ports) - self.listening_ports())}"
+                   f"\n{process.output}\n{self.log.since()[-3000:]}", within)
+
+    def stop_postfix(self):
+        if self.postfix is None:
+            return
+        self.signal_master(POSTFIX_PID, signal.SIGTERM)
+        self.postfix.stop()
+        self.postfix = None
+
+    def stop_dovecot(self):
+        if self.dovecot is None:
+            return
+        self.dovecot.stop()
+        self.dovecot = None
+
+    def restart_postfix(self):
+        self.stop_postfix()
+        self.start_postfix()
+
+    def restart_dovecot(self):
+        self.stop_dovecot()
+        self.start_dovecot()
+
+    def master_pid(self, pid_file):
+        """A master's process number inside the host, or None."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int(self.read(pid_file))
+        return None
+
+    def signal_master(self, pid_file, number):
+        pid = self.master_pid(pid_file)
+        if pid is not None:
+            self.run(["kill", f"-{int(number)}", str(pid)], check=False)
+
+    def reload_postfix(self):
+        """As an administrator does it; waits until the new generation is in force."""
+        self.age_main_cf()
+        mark = self.log.mark()
+        self.run(["postfix", "reload"])
+        self.log.wait_for(r"postfix/master\[\d+\]: reload", mark)
+
+    def restart_dovecot_without(self, services):
+        """As restart_dovecot, when some of the stock services have been switched off."""
+        self.stop_dovecot()
+        self.dovecot = self.spawn(["dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"])
+        left = {port for name, port in DOVECOT_PORTS.items() if name not in services}
+        self._await_server("Dovecot", self.dovecot, left, 20)
+
+    # -- postern
+
+    def configure_postern(self, text):
+        self.write(POSTERN_CONF, text)
+
+    def postern(self, *arguments, check=True, timeout=30, env=None, config=POSTERN_CONF):
+        """Run postern in the host, with the lab's configuration file."""
+        options = ["--config", config] if config else []
+        return self.run([POSTERN, *options, *arguments], check=check, timeout=timeout, env=env)
+
+    def patch(self, *arguments, **options):
+        """A patch that has to succeed; waits until the twins that it reports are open."""
+        return self.postern("patch", *arguments, **options)
+
+    # -- looking
+
+    def services(self):
+        """The entries as Postfix reads them: [(name/type, whole logical line)]."""
+        lines = self.run(["postconf", "-M"]).stdout.splitlines()
+        return [("/".join(line.split()[:2]), " ".join(line.split())) for line in lines]
+
+    def doveconf(self):
+        return self.run(["doveconf", "-n"]).stdout
+
+    def tls_context(self):
+        """A client's context that trusts the host's certificate and no other."""
+        context = ssl.create_default_context(cadata=self.read(mail_config.CERTIFICATE))
+        context.check_hostname = False
+        return context
+
+    def queue_size(self):
+        listed = self.run(["postqueue", "-j"], check=False)
+        return len(listed.stdout.splitlines())
+
+    def flush_queue(self):
+        self.run(["postsuper", "-d", "ALL"], check=False)

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* ports - whether a server could listen, in a network of the test's own. */
+#include "sandbox.h"
+
+#include "sidecar/ports.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+enum { PORT = 10587, NOBODY = 65534 };
+
+enum holding {
+	HOLDING_PLAIN,
+	HOLDING_SHARED, /* SO_REUSEPORT */
+	HOLDING_BOTH,   /* an IPv6 socket that takes IPv4 too */
+};
+
+static int listen_at(const char *address, uint16_t port, enum holding how)
+{
+	struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	bool is_ipv6 = inet_pton(AF_INET, address, &ipv4.sin_addr) != 1;
+	int fd = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1, only = how != HOLDING_BOTH;
+
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (how == HOLDING_SHARED)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (is_ipv6) {
+		assert_int_equal(inet_pton(AF_INET6, address, &ipv6.sin6_addr), 1);
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
+		assert_int_equal(bind(fd, (struct sockaddr *)&ipv6, sizeof(ipv6)), 0);
+	} else {
+		assert_int_equal(bind(fd, (struct sockaddr *)&ipv4, sizeof(ipv4)), 0);
+	}
+	assert_int_equal(listen(fd, 5), 0);
+	return fd;
+}
+
+struct holder {
+	const char *address;
+	enum holding how;
+	int ready_fd;
+};
+
+static void hold(void *ctx)
+{
+	const struct holder *h = ctx;
+
+	listen_at(h->address, PORT, h->how);
+	if (write(h->ready_fd, "x", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static pid_t start_holder(const char *address, enum holding how)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = sandbox_spawn(hold, &(struct holder){ address, how, ready[1] });
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void assert_taken(const char *address, pid_t owner, pid_t holder)
+{
+	struct error err = { 0 };
+	char name[64];
+
+	assert_int_equal(ports_check(address, PORT, owner, &err), -EADDRINUSE);
+	unit_assert_contains(span_from(err.msg), "10587");
+	if (holder == 0)
+		return;
+	snprintf(name, sizeof(name), "process %d (test_ports)", (int)holder);
+	unit_assert_contains(span_from(err.msg), name);
+}
+
+static void assert_free(const char *address, pid_t owner)
+{
+	struct error err = { 0 };
+	int rc = ports_check(address, PORT, owner, &err);
+
+	if (rc != 0)
+		fail_msg("\"%s\": %s", address, err.msg);
+}
+
+static void a_free_port_is_free_on_every_address(void **state)
+{
+	static const char *const addresses[] = { "",        "127.0.0.1", "127.1.2.3",
+						 "0.0.0.0", "::1",       "::" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++)
+		assert_free(addresses[i], 0);
+	/* and nothing of the question stays */
+	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++)
+		assert_free(addresses[i], getpid());
+}
+
+static void a_port_of_another_program_is_taken_and_its_holder_named(void **state)
+{
+	static const struct {
+		const char *address;
+		enum holding how;
+	} holders[] = {
+		{ "0.0.0.0", HOLDING_PLAIN },  { "127.0.0.1", HOLDING_PLAIN },
+		{ "0.0.0.0", HOLDING_SHARED }, { "::", HOLDING_PLAIN },
+		{ "::", HOLDING_BOTH },        { "::1", HOLDING_PLAIN },
+		{ "::1", HOLDING_SHARED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(holders); i++) {
+		pid_t holder = start_holder(holders[i].address, holders[i].how);
+
+		assert_taken("", 0, holder);
+		assert_taken(holders[i].address, 0, holder);
+		assert_taken("", getpid(), holder);
+		sandbox_end(holder);
+		assert_free("", 0);
+	}
+}
+
+static void another_address_is_no_obstacle(void **state)
+{
+	pid_t holder = start_holder("127.0.0.1", HOLDING_PLAIN);
+
+	(void)state;
+	assert_free("127.0.0.2", 0);
+	assert_free("::1", 0);
+	assert_free("::", 0);
+	sandbox_end(holder);
+	holder = start_holder("::", HOLDING_PLAIN);
+	assert_free("127.0.0.1", 0);
+	assert_taken("::1", 0, holder);
+	sandbox_end(holder);
+}
+
+static void the_servers_own_port_is_fine(void **state)
+{
+	static const char *const addresses[] = { "0.0.0.0", "::", "127.0.0.1" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
+		int fd = listen_at(addresses[i], PORT, HOLDING_PLAIN);
+
+		assert_free("", getpid());
+		assert_free(addresses[i], getpid());
+		assert_taken(addresses[i], 0, getpid());
+		close(fd);
+	}
+}
+
+/* The master holds its socket, and so do its children. */
+static void a_port_that_the_owner_shares_with_its_children_is_fine(void **state)
+{
+	int fd = listen_at("0.0.0.0", PORT, HOLDING_PLAIN);
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		for (;;)
+			pause();
+	assert_free("", getpid());
+	sandbox_end(child);
+	close(fd);
+}
+
+static void a_foreign_socket_beside_one_of_the_owners_is_an_obstacle(void **state)
+{
+	int fd = listen_at("127.0.0.1", PORT, HOLDING_PLAIN);
+	pid_t holder = start_holder("127.0.0.2", HOLDING_PLAIN);
+
+	(void)state;
+	assert_free("127.0.0.1", getpid());
+	assert_taken("127.0.0.2", getpid(), holder);
+	assert_taken("", getpid(), holder);
+	sandbox_end(holder);
+	assert_free("", getpid());
+	holder = start_holder("::", HOLDING_PLAIN);
+	assert_taken("", getpid(), holder);
+	assert_free("127.0.0.1", getpid());
+	sandbox_end(holder);
+	close(fd);
+}
+
+static void an_address_of_another_host_is_said(void **state)
+{
+	struct error err;
+
+	(void)state;
+	assert_int_equal(ports_check("192.0.2.1", PORT, 0, &err), -EADDRNOTAVAIL);
+	unit_assert_contains(span_from(err.msg), "192.0.2.1");
+	assert_int_equal(ports_check("2001:db8::1", PORT, 0, &err), -EADDRNOTAVAIL);
+}
+
+static void check_privileged_port(void *ctx)
+{
+	(void)ctx;
+	if (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)
+		_exit(1);
+	_exit(ports_check("", 25, 0, NULL) == -EACCES ? 42 : 2);
+}
+
+static void a_privileged_port_needs_privilege(void **state)
+{
+	(void)state;
+	assert_free("", 0);
+	assert_int_equal(ports_check("", 25, 0, NULL), 0);
+	assert_int_equal(sandbox_in_child(check_privileged_port, NULL), 42);
+}
+
+static void connections_that_linger_are_no_obstacle(void **state)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(PORT),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int listener = listen_at("0.0.0.0", PORT, HOLDING_PLAIN);
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), server;
+
+	(void)state;
+	assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(server >= 0);
+	close(listener);
+	assert_free("", 0); /* a live connection of a listener that went */
+	close(server);
+	close(client);
+	assert_free("", 0); /* and TIME_WAIT */
+}
+
+/* Last: it cannot be undone here. */
+static void without_ipv6_the_servers_do_without_too(void **state)
+{
+	cleanup_fd int fd = open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_WRONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(write(fd, "1", 1), 1);
+	assert_free("", 0);
+	assert_free("127.0.0.1", 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_free_port_is_free_on_every_address),
+		cmocka_unit_test(a_port_of_another_program_is_taken_and_its_holder_named),
+		cmocka_unit_test(another_address_is_no_obstacle),
+		cmocka_unit_test(the_servers_own_port_is_fine),
+		cmocka_unit_test(a_port_that_the_owner_shares_with_its_children_is_fine),
+		cmocka_unit_test(a_foreign_socket_beside_one_of_the_owners_is_an_obstacle),
+		cmocka_unit_test(an_address_of_another_host_is_said),
+		cmocka_unit_test(a_privileged_port_needs_privilege),
+		cmocka_unit_test(connections_that_linger_are_no_obstacle),
+		cmocka_unit_test(without_ipv6_the_servers_do_without_too),
+	};
+
+	sandbox_enter_private_network();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

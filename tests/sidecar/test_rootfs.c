@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/* rootfs - no path, link or folder inside a root leads out of it. */
+#include "sandbox.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+/* What the file is that a path opens: its text, or "ERROR CODE". */
+static void assert_opens(const struct sandbox *s, const char *path, const char *text)
+{
+	struct error err = { 0 };
+	cleanup_fd int fd = rootfs_open(&s->root, path, O_RDONLY, 0, &err);
+	char bytes[64] = "";
+
+	if (fd < 0)
+		fail_msg("%s: %s", path, err.msg);
+	assert_true(read(fd, bytes, sizeof(bytes) - 1) >= 0);
+	assert_string_equal(bytes, text);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+}
+
+static void assert_open_fails(const struct sandbox *s, const char *path, int code)
+{
+	struct error err = { 0 };
+	int rc = rootfs_open(&s->root, path, O_RDONLY, 0, &err);
+
+	if (rc != code)
+		fail_msg("%s: returned %d, wanted %d", path, rc, code);
+	assert_int_equal(err.code, code);
+	assert_non_null(strstr(err.msg, path));
+}
+
+static void a_root_is_a_folder(void **state)
+{
+	const struct sandbox *s = *state;
+	struct rootfs root = ROOTFS_INIT;
+	struct error err;
+
+	sandbox_write(s, "/file", "");
+	assert_int_equal(rootfs_init(&root, sandbox_path(s, "/file"), &err), -ENOTDIR);
+	assert_int_equal(rootfs_init(&root, sandbox_path(s, "/none"), &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "/none"));
+	assert_int_equal(root.fd, -1);
+	rootfs_release(&root);
+	rootfs_release(&root);
+}
+
+static void the_processs_own_root_is_known_as_such(void **state)
+{
+	const struct sandbox *s = *state;
+	struct rootfs again = ROOTFS_INIT;
+
+	assert_true(rootfs_is_own(&s->own));
+	assert_false(rootfs_is_own(&s->root));
+	assert_int_equal(rootfs_init(&again, "/proc/self/root", NULL), 0);
+	assert_true(rootfs_is_own(&again));
+	rootfs_release(&again);
+}
+
+static void paths_begin_at_the_root_however_they_are_written(void **state)
+{
+	const struct sandbox *s = *state;
+	static const char *const names[] = {
+		"/etc/file",        "etc/file",        "//etc///file",
+		"/etc/../etc/file", "/../../etc/file", "/etc/../../../etc/./file",
+		"/../etc/file",
+	};
+
+	sandbox_write(s, "/etc/file", "inside");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		assert_opens(s, names[i], "inside");
+	assert_open_fails(s, "/etc/none", -ENOENT);
+	assert_open_fails(s, "/etc/file/x", -ENOTDIR);
+}
+
+static void links_stay_inside(void **state)
+{
+	const struct sandbox *s = *state;
+	static const struct {
+		const char *target;
+		const char *path;
+	} cases[] = {
+		{ "/etc/hostname", "/etc/link" },
+		{ "hostname", "/etc/link" },
+		{ "../../../../../../../etc/hostname", "/etc/link" },
+		{ "/../../../etc/hostname", "/etc/link" },
+		{ "/proc/../etc/hostname", "/etc/link" },
+	};
+
+	sandbox_make_folder(s, "/proc");
+	sandbox_write(s, "/etc/hostname", "inside");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		sandbox_link(s, cases[i].target, cases[i].path);
+		assert_opens(s, cases[i].path, "inside");
+		assert_int_equal(unlink(sandbox_path(s, cases[i].path)), 0);
+	}
+}
+
+static void a_folder_that_is_a_link_stays_inside(void **state)
+{
+	const struct sandbox *s = *state;
+
+	sandbox_write(s, "/srv/passwd", "inside");
+	sandbox_link(s, "/srv", "/absolute");
+	sandbox_link(s, "../../../srv", "/a/b/relative");
+	assert_opens(s, "/absolute/passwd", "inside");
+	assert_opens(s, "/a/b/relative/passwd", "inside");
+	assert_opens(s, "/a/b/relative/../srv/passwd", "inside");
+}
+
+/* /proc/PID/root and its like are links that path resolution does not walk. */
+static void the_magic_links_of_proc_lead_nowhere(void **state)
+{
+	const struct sandbox *s = *state;
+	char path[64];
+
+	sandbox_make_folder(s, "/proc");
+	assert_int_equal(mount("proc", sandbox_path(s, "/proc"), "proc", 0, NULL), 0);
+	snprintf(path, sizeof(path), "/proc/%d/root/etc/passwd", (int)getpid());
+	assert_true(rootfs_open(&s->root, path, O_RDONLY, 0, NULL) < 0);
+	assert_true(rootfs_open(&s->root, "/proc/self/cwd", O_RDONLY, 0, NULL) < 0);
+	assert_false(rootfs_exists(&s->root, path));
+}
+
+static void a_loop_of_links_is_an_error(void **state)
+{
+	const struct sandbox *s = *state;
+	struct rootfs_place place = ROOTFS_PLACE_INIT;
+
+	sandbox_link(s, "b", "/a");
+	sandbox_link(s, "a", "/b");
+	assert_open_fails(s, "/a", -ELOOP);
+	assert_false(rootfs_exists(&s->root, "/a"));
+	assert_int_equal(rootfs_locate(&s->root, "/a", true, &place, NULL), -ELOOP);
+	assert_int_equal(place.dir_fd, -1);
+}
+
+static void a_file_is_made_with_the_mode_given(void **state)
+{
+	const struct sandbox *s = *state;
+	cleanup_fd int fd = rootfs_open(&s->root, "/new", O_WRONLY | O_CREAT | O_EXCL, 0600, NULL);
+	struct stat st;
+
+	assert_true(fd >= 0);
+	assert_int_equal(stat(sandbox_path(s, "/new"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void a_thing_exists_of_whatever_kind(void **state)
+{
+	const struct sandbox *s = *state;
+
+	sandbox_write(s, "/file", "");
+	assert_int_equal(mkfifo(sandbox_path(s, "/fifo"), 0), 0);
+	sandbox_link(s, "/none", "/dangling");
+	assert_true(rootfs_exists(&s->root, "/file"));
+	assert_true(rootfs_exists(&s->root, "/fifo"));
+	assert_true(rootfs_exists(&s->root, "/"));
+	assert_false(rootfs_exists(&s->root, "/dangling"));
+	assert_false(rootfs_exists(&s->root, "/file/x"));
+}
+
+/* ---- locate ---- */
+
+static void assert_located(const struct sandbox *s, const char *path, bool follow,
+			   const char *folder, const char *name)
+{
+	CLEANUP(rootfs_place_release) struct rootfs_place place = ROOTFS_PLACE_INIT;
+	struct stat ours, theirs;
+	struct error err = { 0 };
+
+	if (rootfs_locate(&s->root, path, follow, &place, &err) < 0)
+		fail_msg("%s: %s", path, err.msg);
+	assert_string_equal(place.name, name);
+	assert_ptr_equal(place.name, strrchr(place.path, '/') + 1);
+	assert_int_equal(fstat(place.dir_fd, &ours), 0);
+	assert_int_equal(stat(sandbox_path(s, folder), &theirs), 0);
+	assert_int_equal(ours.st_ino, theirs.st_ino);
+	assert_int_equal(ours.st_dev, theirs.st_dev);
+}
+
+static void a_place_is_the_folder_and_the_last_name(void **state)
+{
+	const struct sandbox *s = *state;
+
+	sandbox_write(s, "/etc/postfix/master.cf", "");
+	assert_located(s, "/etc/postfix/master.cf", true, "/etc/postfix", "master.cf");
+	assert_located(s, "/etc/postfix/not-yet", true, "/etc/postfix", "not-yet");
+	assert_located(s, "/top", true, "/", "top");
+	sandbox_link(s, "/etc/postfix", "/link");
+	assert_located(s, "/link/master.cf", true, "/etc/postfix", "master.cf");
+}
+
+static void a_link_is_followed_only_when_asked(void **state)
+{
+	const struct sandbox *s = *state;
+
+	sandbox_write(s, "/srv/mail/real", "");
+	sandbox_link(s, "../srv/mail/real", "/etc/link");
+	sandbox_link(s, "link", "/etc/link2");
+	sandbox_link(s, "/../../srv/mail/not-yet", "/etc/dangling");
+	assert_located(s, "/etc/link2", true, "/srv/mail", "real");
+	assert_located(s, "/etc/link2", false, "/etc", "link2");
+	assert_located(s, "/etc/dangling", true, "/srv/mail", "not-yet");
+}
+
+/* A relative target counts from where the folder really is. */
+static void a_link_in_a_linked_folder_counts_from_the_real_folder(void **state)
+{
+	const struct sandbox *s = *state;
+
+	sandbox_write(s, "/deep/er/file", "");
+	sandbox_link(s, "../file", "/deep/er/conf/link");
+	sandbox_link(s, "/deep/er/conf", "/etc");
+	assert_located(s, "/etc/link", true, "/deep/er", "file");
+}
+
+static void forty_links_are_followed_and_no_more(void **state)
+{
+	const struct sandbox *s = *state;
+	struct rootfs_place place = ROOTFS_PLACE_INIT;
+	char target[16], name[16];
+
+	sandbox_write(s, "/0", "");
+	for (int i = 1; i <= 41; i++) {
+		snprintf(target, sizeof(target), "%d", i - 1);
+		snprintf(name, sizeof(name), "/%d", i);
+		sandbox_link(s, target, name);
+	}
+	assert_located(s, "/40", true, "/", "0");
+	assert_int_equal(rootfs_locate(&s->root, "/41", true, &place, NULL), -ELOOP);
+}
+
+static void what_names_no_file_has_no_place(void **state)
+{
+	const struct sandbox *s = *state;
+	struct rootfs_place place = ROOTFS_PLACE_INIT;
+	struct error err;
+
+	sandbox_make_folder(s, "/etc");
+	assert_int_equal(rootfs_locate(&s->root, "/etc/", true, &place, &err), -EINVAL);
+	assert_int_equal(rootfs_locate(&s->root, "/", true, &place, &err), -EINVAL);
+	assert_int_equal(rootfs_locate(&s->root, "file", true, &place, &err), -EINVAL);
+	assert_int_equal(rootfs_locate(&s->root, "", true, &place, &err), -EINVAL);
+	assert_int_equal(rootfs_locate(&s->root, "/none/file", true, &place, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "/none"));
+	assert_int_equal(place.dir_fd, -1);
+}
+
+/* ".." of the root is the root to openat2(2), but not to the calls that follow a place. */
+static void a_place_is_never_a_dot_or_two(void **state)
+{
+	const struct sandbox *s = *state;
+	struct rootfs_place place = ROOTFS_PLACE_INIT;
+
+	sandbox_link(s, "/..", "/out");
+	sandbox_link(s, "..", "/etc/out");
+	sandbox_link(s, ".", "/etc/here");
+	assert_int_equal(rootfs_locate(&s->root, "/out", true, &place, NULL), -EINVAL);
+	assert_int_equal(rootfs_locate(&s->root, "/etc/out", true, &place, NULL), -EINVAL);
+	assert_int_equal(rootfs_locate(&s->root, "/etc/here", true, &place, NULL), -EINVAL);
+	assert_int_equal(rootfs_locate(&s->root, "/..", false, &place, NULL), -EINVAL);
+}
+
+/* ---- folders ---- */
+
+static void a_folder_is_made_once(void **state)
+{
+	const struct sandbox *s = *state;
+	struct error err;
+
+	assert_int_equal(rootfs_make_directory(&s->root, "/run", 0755, NULL), 1);
+	assert_int_equal(rootfs_make_directory(&s->root, "/run", 0755, NULL), 0);
+	assert_int_equal(rootfs_make_directory(&s->root, "/run/a/b", 0755, &err), -ENOENT);
+	sandbox_link(s, "/run/postern", "/link");
+	assert_int_equal(rootfs_make_directory(&s->root, "/link", 0700, NULL), 1);
+	sandbox_assert_names(s, "/run", "postern");
+}
+
+static void an_empty_folder_is_removed(void **state)
+{
+	const struct sandbox *s = *state;
+
+	sandbox_write(s, "/run/postern/file", "");
+	assert_int_equal(rootfs_remove_directory(&s->root, "/run/postern", NULL), 0);
+	assert_true(sandbox_has(s, "/run/postern"));
+	assert_int_equal(unlink(sandbox_path(s, "/run/postern/file")), 0);
+	assert_int_equal(rootfs_remove_directory(&s->root, "/run/postern", NULL), 1);
+	assert_int_equal(rootfs_remove_directory(&s->root, "/run/postern", NULL), 0);
+	assert_int_equal(rootfs_remove_directory(&s->root, "/none/postern", NULL), 0);
+	sandbox_write(s, "/file", "");
+	assert_int_equal(rootfs_remove_directory(&s->root, "/file", NULL), -ENOTDIR);
+}
+
+/* ---- a busy machine ---- */
+
+static void rename_forever(void *ctx)
+{
+	const struct sandbox *s = ctx;
+	char a[128], b[128];
+
+	snprintf(a, sizeof(a), "%s", sandbox_path(s, "/busy/a"));
+	snprintf(b, sizeof(b), "%s", sandbox_path(s, "/busy/b"));
+	for (;;) {
+		rename(a, b);
+		rename(b, a);
+	}
+}
+
+/*
+ * The kernel answers EAGAIN when any rename on the machine falls into the
+ * resolution of a ".." (openat2(2)).
+ */
+static void renames_elsewhere_do_not_make_an_open_fail(void **state)
+{
+	const struct sandbox *s = *state;
+	pid_t child;
+	int failures = 0;
+
+	sandbox_write(s, "/busy/a/x", "");
+	sandbox_write(s, "/etc/postfix/file", "");
+	child = sandbox_spawn(rename_forever, *state);
+	for (int i = 0; i < 30000; i++) {
+		int fd = rootfs_open(&s->root, "/etc/postfix/../../etc/../etc/postfix/file",
+				     O_RDONLY, 0, NULL);
+
+		if (fd >= 0)
+			close(fd);
+		else
+			failures++;
+	}
+	sandbox_end(child);
+	assert_int_equal(failures, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sandbox_set_up, sandbox_tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_root_is_a_folder),
+		TEST(the_processs_own_root_is_known_as_such),
+		TEST(paths_begin_at_the_root_however_they_are_written),
+		TEST(links_stay_inside),
+		TEST(a_folder_that_is_a_link_stays_inside),
+		TEST(the_magic_links_of_proc_lead_nowhere),
+		TEST(a_loop_of_links_is_an_error),
+		TEST(a_file_is_made_with_the_mode_given),
+		TEST(a_thing_exists_of_whatever_kind),
+		TEST(a_place_is_the_folder_and_the_last_name),
+		TEST(a_link_is_followed_only_when_asked),
+		TEST(a_link_in_a_linked_folder_counts_from_the_real_folder),
+		TEST(forty_links_are_followed_and_no_more),
+		TEST(what_names_no_file_has_no_place),
+		TEST(a_place_is_never_a_dot_or_two),
+		TEST(a_folder_is_made_once),
+		TEST(an_empty_folder_is_removed),
+		TEST(renames_elsewhere_do_not_make_an_open_fail),
+	};
+
+	sandbox_enter_private_mounts();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

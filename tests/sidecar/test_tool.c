@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* tool - a program of the servers', inside their root. */
+#include "sandbox.h"
+
+#include "sidecar/tool.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+/* What the header promises at most. */
+enum { SAID_MAX = 8192 };
+
+static int run_script(const struct rootfs *root, const char *script, struct buf *said,
+		      struct error *err)
+{
+	const char *const argv[] = { "sh", "-c", script, NULL };
+
+	return tool_run(root, argv, said, err);
+}
+
+static void assert_says(const struct rootfs *root, const char *script, int status,
+			const char *words)
+{
+	cleanup_buf struct buf said = BUF_INIT;
+	struct error err = { 0 };
+	int rc = run_script(root, script, &said, &err);
+
+	if (rc != status)
+		fail_msg("%s: returned %d, wanted %d: %s", script, rc, status, err.msg);
+	unit_assert_span(buf_span(&said), span_from(words));
+}
+
+static void the_exit_status_is_returned(void **state)
+{
+	const struct sandbox *s = *state;
+
+	assert_says(&s->own, "exit 0", 0, "");
+	assert_says(&s->own, "exit 1", 1, "");
+	assert_says(&s->own, "exit 255", 255, "");
+	assert_int_equal(run_script(&s->own, "echo x >&2; exit 3", NULL, NULL), 3);
+}
+
+static void a_signal_that_ends_it_is_returned_as_a_shell_does(void **state)
+{
+	const struct sandbox *s = *state;
+
+	assert_says(&s->own, "kill -TERM $$", 128 + SIGTERM, "");
+	assert_says(&s->own, "echo last words >&2; kill -SEGV $$", 128 + SIGSEGV, "last words\n");
+}
+
+static void what_it_says_on_standard_error_is_added(void **state)
+{
+	const struct sandbox *s = *state;
+	cleanup_buf struct buf said = BUF_INIT;
+
+	assert_says(&s->own, "echo lost; echo kept >&2", 0, "kept\n");
+	buf_add_text(&said, "before ");
+	assert_int_equal(run_script(&s->own, "printf after >&2", &said, NULL), 0);
+	unit_assert_span(buf_span(&said), span_from("before after"));
+}
+
+static void it_may_say_more_than_is_kept_without_being_held_up(void **state)
+{
+	const struct sandbox *s = *state;
+	static const char *const scripts[] = {
+		"yes 2>/dev/null | head -c 3000000 >&2; exit 7",
+		/* pieces that do not fill the last block */
+		"i=0; while [ $i -lt 2000 ]; do echo 12345678901 >&2; i=$((i+1)); done; exit 7",
+		"i=0; while [ $i -lt 20 ]; do printf '%1000s' x >&2; i=$((i+1)); done; exit 7",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
+		cleanup_buf struct buf said = BUF_INIT;
+
+		assert_int_equal(run_script(&s->own, scripts[i], &said, NULL), 7);
+		if (said.len < SAID_MAX / 2 || said.len > SAID_MAX)
+			fail_msg("%zu bytes were kept of: %s", said.len, scripts[i]);
+	}
+}
+
+static void a_missing_program_is_said(void **state)
+{
+	const struct sandbox *s = *state;
+	static const char *const argv[] = { "no-such-program-of-postfix", "-M", NULL };
+	struct error err;
+
+	assert_int_equal(tool_run(&s->own, argv, NULL, &err), -ENOENT);
+	unit_assert_contains(span_from(err.msg), "no-such-program-of-postfix");
+	assert_int_equal(run_script(&s->root, "exit 0", NULL, NULL), -ENOENT);
+}
+
+static void its_surroundings_are_plain(void **state)
+{
+	const struct sandbox *s = *state;
+	sigset_t all;
+
+	assert_int_equal(dup2(STDIN_FILENO, 57), 57); /* as a parent leaves one behind */
+	setenv("MAIL_CONFIG", "/somewhere/else", 1);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	signal(SIGHUP, SIG_IGN);
+	assert_says(
+		&s->own, "env | sort | grep -v '^_=' | grep -v ^PWD= | grep -v ^SHLVL= >&2", 0,
+		"LC_ALL=C\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n");
+	assert_says(&s->own, "pwd >&2; echo $(readlink /proc/$$/fd/0 /proc/$$/fd/1) >&2", 0,
+		    "/\n/dev/null /dev/null\n");
+	assert_says(&s->own, "exec grep -E '^Sig(Blk|Ign)' /proc/self/status >&2", 0,
+		    "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+	assert_says(&s->own, "test ! -e /proc/$$/fd/57", 0, "");
+	close(57);
+	signal(SIGHUP, SIG_DFL);
+	sigprocmask(SIG_UNBLOCK, &all, NULL);
+	unsetenv("MAIL_CONFIG");
+}
+
+/* ---- another root ---- */
+
+static void lay_root(const struct sandbox *s)
+{
+	static const char *const folders[] = { "/bin", "/lib", "/lib64" };
+
+	sandbox_make_folder(s, "/usr");
+	sandbox_make_folder(s, "/dev");
+	assert_int_equal(mount("/usr", sandbox_path(s, "/usr"), NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount("/dev", sandbox_path(s, "/dev"), NULL, MS_BIND, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		char target[32];
+
+		snprintf(target, sizeof(target), "usr%s", folders[i]);
+		sandbox_link(s, target, folders[i]);
+	}
+}
+
+static void in_another_root_that_roots_files_are_seen(void **state)
+{
+	const struct sandbox *s = *state;
+
+	lay_root(s);
+	sandbox_write(s, "/etc/only-here", "inside\n");
+	assert_says(&s->root, "cat /etc/only-here >&2; pwd >&2", 0, "inside\n/\n");
+	assert_says(&s->root, "cd ..; cat etc/only-here >&2", 0, "inside\n");
+	assert_false(access("/etc/only-here", F_OK) == 0);
+}
+
+static void a_program_that_cannot_be_started_is_a_failure(void **state)
+{
+	const struct sandbox *s = *state;
+	static const char *const argv[] = { "postconf-of-the-test", NULL };
+
+	sandbox_write(s, "/usr/sbin/postconf-of-the-test", "no program\n");
+	sandbox_make_folder(s, "/dev");
+	assert_int_equal(mount("/dev", sandbox_path(s, "/dev"), NULL, MS_BIND, NULL), 0);
+	assert_int_not_equal(tool_run(&s->root, argv, NULL, NULL), 0);
+	assert_int_equal(chmod(sandbox_path(s, "/usr/sbin/postconf-of-the-test"), 0755), 0);
+	assert_int_not_equal(tool_run(&s->root, argv, NULL, NULL), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sandbox_set_up, sandbox_tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_exit_status_is_returned),
+		TEST(a_signal_that_ends_it_is_returned_as_a_shell_does),
+		TEST(what_it_says_on_standard_error_is_added),
+		TEST(it_may_say_more_than_is_kept_without_being_held_up),
+		TEST(a_missing_program_is_said),
+		TEST(its_surroundings_are_plain),
+		TEST(in_another_root_that_roots_files_are_seen),
+		TEST(a_program_that_cannot_be_started_is_a_failure),
+	};
+
+	sandbox_enter_private_mounts();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of the system tests: labs of both Debian releases."""
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+pytest.register_assert_rewrite("lab")
+
+import lab as lab_package  # noqa: E402  (the path above comes first)
+from lab import mailhost  # noqa: E402
+
+
+@pytest.fixture(scope="session", params=lab_package.RELEASES)
+def release(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def postern_built():
+    """For every test that runs postern: a missing binary is a failure, not a skip."""
+    binary = mailhost.postern_binary()
+    assert os.access(binary, os.X_OK), f"{binary} is not there: build it, or set POSTERN"
+    return binary
+
+
+@pytest.fixture
+def lab(release):
+    """A fresh lab of one's own: servers run, no balancer, nothing patched."""
+    with lab_package.started(release) as running:
+        yield running
+
+
+@pytest.fixture
+def idle_lab(release):
+    """A fresh lab whose servers do not run."""
+    with lab_package.Lab(release, with_balancer=False) as configured:
+        yield configured
+
+
+@pytest.fixture
+def balanced_lab(release):
+    """A fresh lab with HAProxy (v2) and nginx (v1) in front."""
+    with lab_package.started(release, haproxy=True, nginx=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def patched(release, postern_built):
+    """One patched lab for all tests of a module that only look and talk."""
+    with lab_package.started(release, haproxy=True, nginx=True) as running:
+        running.mail.patch()
+        running.mail.wait_listening(mailhost.TWIN_PORTS.values())
+        yield running
