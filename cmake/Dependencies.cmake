@@ -34,8 +34,9 @@ endfunction()
 
 postern_require_library(confuse confuse.h libconfuse-dev confuse)
 postern_require_library(capng cap-ng.h libcap-ng-dev cap-ng)
-postern_require_library(event event2/event.h libevent-dev event_core)
+postern_require_library(event event2/event.h libevent-dev event_extra event_core)
 postern_require_library(jansson jansson.h libjansson-dev jansson)
+postern_require_library(md sha2.h libmd-dev md)
 # Names and constants only: see the design's table of dependencies.
 postern_require_library(inotify inotifytools/inotify.h libinotifytools0-dev)
 if(POSTERN_TESTS)

@@ -60,6 +60,8 @@ static const struct mode {
 	{ "in-place", 3, reading_in_place, "MASTER.CF MAIN.CF SERVICES" },
 	{ "twin-table", 3, reading_twin_table, "MASTER.CF MAIN.CF SERVICES" },
 	{ "strip", 1, reading_strip, "MASTER.CF" },
+	{ "override-main", 2, reading_override_main, "MAIN.CF POSTFIX-MAIN.CF" },
+	{ "override-master", 2, reading_override_master, "MASTER.CF POSTFIX-MASTER.CF" },
 	{ "dovecot", 2, reading_dovecot, "ROOT DOVECOT.CONF" },
 	{ "dovecot-settings", 2, reading_dovecot_settings, "ROOT DOVECOT.CONF" },
 	{ "drop-in", 2, reading_drop_in, "ROOT DOVECOT.CONF" },

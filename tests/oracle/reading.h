@@ -23,6 +23,8 @@ int reading_twins(char **args, struct buf *out, struct error *err);
 int reading_in_place(char **args, struct buf *out, struct error *err);
 int reading_twin_table(char **args, struct buf *out, struct error *err);
 int reading_strip(char **args, struct buf *out, struct error *err);
+int reading_override_main(char **args, struct buf *out, struct error *err);
+int reading_override_master(char **args, struct buf *out, struct error *err);
 
 /* reading_dovecot.c */
 int reading_dovecot_settings(char **args, struct buf *out, struct error *err);
