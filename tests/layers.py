@@ -18,8 +18,13 @@ import sys
 DOORS = {
     "confuse.h": ["sidecar/settings*.c"],
     "cap-ng.h": ["sidecar/privileges.c"],
-    "jansson.h": ["sidecar/view.c"],
-    "event2/*": ["sidecar/probe*.c"],
+    "jansson.h": ["sidecar/view*.c"],
+    "event2/*": ["sidecar/probe.c", "sidecar/watcher.c", "sidecar/endpoint.c",
+                 "sidecar/master_watch.c", "sidecar/mail_container.c",
+                 "sidecar/worker_watch.c", "sidecar/watched_folders.c"],
+    "sha*.h": ["sidecar/digest.c"],
+    "inotifytools/*": ["sidecar/folder_watch.c"],
+    "sys/inotify.h": ["sidecar/folder_watch.c"],
     "cmocka.h": ["tests/*"],
 }
 CODE = ("patchers", "sidecar", "tests")

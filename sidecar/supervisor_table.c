@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* supervisor_table - what the supervisor does at which event. */
+#include "supervisor_table.h"
+
+#include <signal.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *const state_names[] = {
+	[SUPERVISOR_RUNNING] = "running", [SUPERVISOR_STOPPED] = "stopped",
+	[SUPERVISOR_ENDING] = "ending",   [SUPERVISOR_KILLING] = "killing",
+	[SUPERVISOR_DONE] = "done",
+};
+
+static const char *const event_names[] = {
+	[SUPERVISOR_CHILD_ENDED] = "child ended",
+	[SUPERVISOR_CHILD_STOPPED] = "child stopped",
+	[SUPERVISOR_CHILD_CONTINUED] = "child continued",
+	[SUPERVISOR_ORPHAN_ENDED] = "orphan ended",
+	[SUPERVISOR_COMPANION_ENDED] = "companion ended",
+	[SUPERVISOR_NOTHING_LEFT] = "nothing left",
+	[SUPERVISOR_SOMETHING_LEFT] = "something left",
+	[SUPERVISOR_SIGNAL] = "signal",
+	[SUPERVISOR_SIGNAL_END] = "signal to end",
+	[SUPERVISOR_SIGNAL_HUP] = "hangup",
+	[SUPERVISOR_SIGNAL_STOP] = "signal to stop",
+	[SUPERVISOR_SIGNAL_CONT] = "signal to continue",
+	[SUPERVISOR_COMPANION_DUE] = "companion due",
+	[SUPERVISOR_TIME_OVER] = "time over",
+};
+
+_Static_assert(COUNT_OF(state_names) == SUPERVISOR_STATE_COUNT, "a name for each state");
+_Static_assert(COUNT_OF(event_names) == SUPERVISOR_EVENT_COUNT, "a name for each event");
+
+/* Short names, for a table that can be read. */
+enum {
+	GIVE_TTY = SUPERVISOR_GIVE_TERMINAL,
+	TAKE_TTY = SUPERVISOR_TAKE_TERMINAL,
+	FORWARD = SUPERVISOR_FORWARD,
+	TELL = SUPERVISOR_TELL_COMPANION,
+	STOP_SELF = SUPERVISOR_STOP_SELF,
+	NOTE = SUPERVISOR_NOTE_CHILD,
+	STATUS = SUPERVISOR_KEEP_STATUS,
+	FOLLOW = SUPERVISOR_FOLLOW_STOP,
+	COUNT = SUPERVISOR_COUNT_REAPED,
+	PLAN = SUPERVISOR_PLAN_COMPANION,
+	START = SUPERVISOR_START_COMPANION,
+	TERM = SUPERVISOR_TERM_OTHERS,
+	KILL = SUPERVISOR_KILL_OTHERS,
+	LIMIT = SUPERVISOR_LIMIT_KILLING,
+	GIVE_UP = SUPERVISOR_GIVE_UP,
+	LOST = SUPERVISOR_SAY_LOST,
+	IMPOSSIBLE = SUPERVISOR_SAY_IMPOSSIBLE,
+	IGNORE = 0,
+};
+
+/* At this event: do that, and enter this state. */
+#define ON(event, actions, state) [SUPERVISOR_##event] = { (actions), SUPERVISOR_##state }
+
+static const struct supervisor_cell table[SUPERVISOR_STATE_COUNT][SUPERVISOR_EVENT_COUNT] = {
+	[SUPERVISOR_RUNNING] = {
+		ON(CHILD_ENDED, NOTE | STATUS | COUNT | TAKE_TTY | TERM, ENDING),
+		ON(CHILD_STOPPED, NOTE | FOLLOW, STOPPED),
+		/* It was stopped and went on before we looked. */
+		ON(CHILD_CONTINUED, NOTE, RUNNING),
+		ON(ORPHAN_ENDED, COUNT, RUNNING),
+		ON(COMPANION_ENDED, COUNT | PLAN, RUNNING),
+		/* Rather end than wait for ever. */
+		ON(NOTHING_LEFT, TAKE_TTY | LOST, DONE),
+		ON(SOMETHING_LEFT, IGNORE, RUNNING),
+		ON(SIGNAL, FORWARD, RUNNING),
+		ON(SIGNAL_END, FORWARD, RUNNING),
+		ON(SIGNAL_HUP, FORWARD | TELL, RUNNING),
+		ON(SIGNAL_STOP, FORWARD | STOP_SELF, RUNNING),
+		ON(SIGNAL_CONT, GIVE_TTY | FORWARD, RUNNING),
+		ON(COMPANION_DUE, START, RUNNING),
+		ON(TIME_OVER, IMPOSSIBLE, RUNNING),
+	},
+	/* As above: what it is sent now, it gets when it goes on. */
+	[SUPERVISOR_STOPPED] = {
+		ON(CHILD_ENDED, NOTE | STATUS | COUNT | TAKE_TTY | TERM, ENDING),
+		/* It went on and was stopped again before we looked. */
+		ON(CHILD_STOPPED, NOTE | FOLLOW, STOPPED),
+		ON(CHILD_CONTINUED, NOTE, RUNNING),
+		ON(ORPHAN_ENDED, COUNT, STOPPED),
+		ON(COMPANION_ENDED, COUNT | PLAN, STOPPED),
+		ON(NOTHING_LEFT, TAKE_TTY | LOST, DONE),
+		ON(SOMETHING_LEFT, IGNORE, STOPPED),
+		ON(SIGNAL, FORWARD, STOPPED),
+		ON(SIGNAL_END, FORWARD, STOPPED),
+		ON(SIGNAL_HUP, FORWARD | TELL, STOPPED),
+		ON(SIGNAL_STOP, FORWARD | STOP_SELF, STOPPED),
+		/* RUNNING when the kernel says so. */
+		ON(SIGNAL_CONT, GIVE_TTY | FORWARD, STOPPED),
+		ON(COMPANION_DUE, START, STOPPED),
+		ON(TIME_OVER, IMPOSSIBLE, STOPPED),
+	},
+	/* There is no CMD to forward to.  All have had SIGTERM: another one is in a hurry. */
+	[SUPERVISOR_ENDING] = {
+		ON(CHILD_ENDED, IMPOSSIBLE, ENDING),
+		ON(CHILD_STOPPED, IMPOSSIBLE, ENDING),
+		ON(CHILD_CONTINUED, IMPOSSIBLE, ENDING),
+		ON(ORPHAN_ENDED, COUNT, ENDING),
+		ON(COMPANION_ENDED, COUNT, ENDING),
+		ON(NOTHING_LEFT, IGNORE, DONE),
+		ON(SOMETHING_LEFT, IGNORE, ENDING),
+		ON(SIGNAL, IGNORE, ENDING),
+		ON(SIGNAL_END, KILL | LIMIT, KILLING),
+		ON(SIGNAL_HUP, IGNORE, ENDING),
+		ON(SIGNAL_STOP, STOP_SELF, ENDING),
+		ON(SIGNAL_CONT, IGNORE, ENDING),
+		ON(COMPANION_DUE, IMPOSSIBLE, ENDING),
+		ON(TIME_OVER, KILL | LIMIT, KILLING),
+	},
+	[SUPERVISOR_KILLING] = {
+		ON(CHILD_ENDED, IMPOSSIBLE, KILLING),
+		ON(CHILD_STOPPED, IMPOSSIBLE, KILLING),
+		ON(CHILD_CONTINUED, IMPOSSIBLE, KILLING),
+		ON(ORPHAN_ENDED, COUNT, KILLING),
+		ON(COMPANION_ENDED, COUNT, KILLING),
+		ON(NOTHING_LEFT, IGNORE, DONE),
+		/* Some were made while we killed. */
+		ON(SOMETHING_LEFT, KILL, KILLING),
+		ON(SIGNAL, IGNORE, KILLING),
+		ON(SIGNAL_END, IGNORE, KILLING),
+		ON(SIGNAL_HUP, IGNORE, KILLING),
+		ON(SIGNAL_STOP, STOP_SELF, KILLING),
+		ON(SIGNAL_CONT, IGNORE, KILLING),
+		ON(COMPANION_DUE, IMPOSSIBLE, KILLING),
+		ON(TIME_OVER, GIVE_UP, DONE),
+	},
+	[SUPERVISOR_DONE] = {
+		ON(CHILD_ENDED, IMPOSSIBLE, DONE),
+		ON(CHILD_STOPPED, IMPOSSIBLE, DONE),
+		ON(CHILD_CONTINUED, IMPOSSIBLE, DONE),
+		ON(ORPHAN_ENDED, COUNT, DONE),
+		ON(COMPANION_ENDED, COUNT, DONE),
+		ON(NOTHING_LEFT, IGNORE, DONE),
+		ON(SOMETHING_LEFT, IGNORE, DONE),
+		ON(SIGNAL, IGNORE, DONE),
+		ON(SIGNAL_END, IGNORE, DONE),
+		ON(SIGNAL_HUP, IGNORE, DONE),
+		ON(SIGNAL_STOP, IGNORE, DONE),
+		ON(SIGNAL_CONT, IGNORE, DONE),
+		ON(COMPANION_DUE, IGNORE, DONE),
+		ON(TIME_OVER, IGNORE, DONE),
+	},
+};
+
+struct supervisor_cell supervisor_table_cell(enum supervisor_state state,
+					     enum supervisor_event event)
+{
+	return table[state][event];
+}
+
+enum supervisor_event supervisor_table_event(int sig)
+{
+	switch (sig) {
+	case SIGTERM:
+	case SIGINT:
+	case SIGQUIT:
+		return SUPERVISOR_SIGNAL_END;
+	case SIGHUP:
+		return SUPERVISOR_SIGNAL_HUP;
+	case SIGTSTP:
+	case SIGTTIN:
+	case SIGTTOU:
+		return SUPERVISOR_SIGNAL_STOP;
+	case SIGCONT:
+		return SUPERVISOR_SIGNAL_CONT;
+	default:
+		return SUPERVISOR_SIGNAL;
+	}
+}
+
+const char *supervisor_state_name(enum supervisor_state state)
+{
+	return state_names[state];
+}
+
+const char *supervisor_event_name(enum supervisor_event event)
+{
+	return event_names[event];
+}
