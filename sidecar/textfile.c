@@ -61,7 +61,7 @@ static int read_all(int fd, struct buf *out, const char *path, struct error *err
 	return 0;
 }
 
-static int read_regular(int fd, struct buf *out, const char *path, struct error *err)
+int textfile_read_fd(int fd, struct buf *out, const char *path, struct error *err)
 {
 	struct stat st;
 
@@ -79,7 +79,7 @@ int textfile_read(const struct rootfs *root, const char *path, struct buf *out, 
 	/* Non-blocking: a FIFO in its place must not hold us up. */
 	cleanup_fd int fd = rootfs_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, err);
 
-	return fd < 0 ? fd : read_regular(fd, out, path, err);
+	return fd < 0 ? fd : textfile_read_fd(fd, out, path, err);
 }
 
 /* ---- the lock ---- */
@@ -311,6 +311,23 @@ static int fill_temp(struct swap *s, struct span text)
 	return write_all(s->temp_fd, text, s->path, s->err);
 }
 
+/*
+ * Postfix's programs wait for a main.cf younger than two seconds to age, for
+ * fear of reading half of it.  One that is put in place by rename is whole.
+ */
+static int back_date(struct swap *s, unsigned age_s)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+
+	if (age_s == 0)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &times[1]);
+	times[1].tv_sec -= (time_t)age_s;
+	return futimens(s->temp_fd, times) < 0
+		       ? error_errno(s->err, "set the time of %s", s->temp_name)
+		       : 0;
+}
+
 static int sync_temp(struct swap *s)
 {
 	return fsync(s->temp_fd) < 0 ? error_errno(s->err, "sync %s", s->path) : 0;
@@ -384,15 +401,17 @@ static int write_in_place(struct swap *s, struct span old, struct span new)
 	return rc;
 }
 
-static int put(struct swap *s, int old_fd, struct span old, struct span wanted,
+static int put(struct swap *s, int old_fd, struct span old, struct textfile_content wanted,
 	       enum textfile_how *out_how)
 {
 	int rc = open_temp(s);
 
 	if (rc == 0)
-		rc = fill_temp(s, wanted);
+		rc = fill_temp(s, wanted.text);
 	if (rc == 0)
 		rc = copy_attributes(old_fd, s->temp_fd, s->path, s->err);
+	if (rc == 0)
+		rc = back_date(s, wanted.age_s);
 	if (rc == 0)
 		rc = sync_temp(s);
 	if (rc < 0)
@@ -406,7 +425,7 @@ static int put(struct swap *s, int old_fd, struct span old, struct span wanted,
 	if (errno != EBUSY || old_fd < 0)
 		return error_errno(s->err, "put %s in place", s->path);
 	*out_how = TEXTFILE_IN_PLACE;
-	return write_in_place(s, old, wanted);
+	return write_in_place(s, old, wanted.text);
 }
 
 static int take_away(struct swap *s, enum textfile_how *out_how)
@@ -435,13 +454,13 @@ int textfile_swap(const struct rootfs *root, const char *path, struct textfile_c
 	if (old_fd < 0 && errno != ENOENT)
 		return error_errno(err, "open %s", path);
 	if (old_fd >= 0)
-		rc = read_regular(old_fd, &now, path, err);
+		rc = textfile_read_fd(old_fd, &now, path, err);
 	if (rc < 0)
 		return rc;
 	if (expected.exists != (old_fd >= 0) || !span_equal(expected.text, buf_span(&now)))
 		return error_set(err, -ESTALE, "%s was changed by another program", path);
 	if (wanted.exists)
-		return put(&s, old_fd, buf_span(&now), wanted.text, out_how);
+		return put(&s, old_fd, buf_span(&now), wanted, out_how);
 	return old_fd >= 0 ? take_away(&s, out_how) : 0;
 }
 
@@ -478,7 +497,7 @@ static int put_back(const struct swap *s, const char *saved)
 	/* Whoever wrote in place a moment ago has taken its copy away by now. */
 	if (saved_fd < 0)
 		return saved_fd == -ENOENT ? 0 : saved_fd;
-	rc = read_regular(saved_fd, &old, s->path, s->err);
+	rc = textfile_read_fd(saved_fd, &old, s->path, s->err);
 	if (rc < 0)
 		return rc;
 	fd = openat(s->place.dir_fd, s->place.name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);

@@ -26,10 +26,14 @@ struct rootfs;
  */
 int textfile_read(const struct rootfs *root, const char *path, struct buf *out, struct error *err);
 
+/* As textfile_read(), from an open descriptor; `path` is for messages. */
+int textfile_read_fd(int fd, struct buf *out, const char *path, struct error *err);
+
 /* A file's content, or that there is none. */
 struct textfile_content {
 	bool exists;
 	struct span text;
+	unsigned age_s; /* how far back its time stamp is to be, when it is written */
 };
 
 enum textfile_how {

@@ -55,8 +55,8 @@ static int run_tool_that_leaves_a_child(const struct sandbox *s)
 
 static int swap_under_a_lock(const struct sandbox *s)
 {
-	const struct textfile_content old = { true, SPAN_INIT("old\n") };
-	const struct textfile_content new = { true, SPAN_INIT("new\n") };
+	const struct textfile_content old = { .exists = true, .text = SPAN_INIT("old\n") };
+	const struct textfile_content new = { .exists = true, .text = SPAN_INIT("new\n") };
 	cleanup_fd int fd = open(sandbox_path(s, "/file.tmp"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	enum textfile_how how;
 	int rc;
