@@ -8,6 +8,7 @@
  */
 #include "apply.h"
 
+#include "generation.h"
 #include "log.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
@@ -17,13 +18,43 @@
 #include "textfile.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 
-enum { VERIFY_LIMIT_MS = 10000, FOLLOW_WAIT_MS = 3000, FOLLOW_STEP_MS = 2, UNDO_TRIES_MAX = 20 };
+enum {
+	VERIFY_LIMIT_MS = 10000,
+	FOLLOW_WAIT_MS = 3000,
+	FOLLOW_STEP_MS = 2,
+	UNDO_TRIES_MAX = 20,
+};
 
 static struct textfile_content content(bool exists, const struct buf *text)
 {
 	return (struct textfile_content){ .exists = exists, .text = buf_span(text) };
+}
+
+static struct textfile_content old_content(const struct file_change *change)
+{
+	return (struct textfile_content){ .exists = change->old_exists,
+					  .text = buf_span(&change->old_text),
+					  .age_s = change->age_s };
+}
+
+static struct textfile_content new_content(const struct file_change *change)
+{
+	return (struct textfile_content){ .exists = change->new_exists,
+					  .text = buf_span(&change->new_text),
+					  .age_s = change->age_s };
+}
+
+/* From one side of a change to the other, if the file still is as it was. */
+static int swap_change(const struct survey_request *request, const struct file_change *change,
+		       bool back, enum textfile_how *how, struct error *err)
+{
+	struct textfile_content from = back ? new_content(change) : old_content(change);
+	struct textfile_content to = back ? old_content(change) : new_content(change);
+
+	return textfile_swap(&request->host->root, change->path, from, to, how, err);
 }
 
 static int judge(const struct survey_request *request, const struct server *server,
@@ -39,30 +70,44 @@ static int judge(const struct survey_request *request, const struct server *serv
 	return rc < 0 ? error_wrap(err, rc, "%s: judge", server->kind->name) : 0;
 }
 
-static int judge_all(const struct survey_request *request, const struct survey *r,
-		     struct error *err)
+static int judge_server(const struct survey_request *request, const struct server *server,
+			struct error *err)
 {
-	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
-		const struct server *server = &r->servers[i];
-		int rc = survey_needs_work(server) ? judge(request, server, err) : 0;
+	int rc = judge(request, server, err);
 
+	if (rc == 0) {
+		rc = server->kind->check_ports(request->host, server, err);
 		if (rc < 0)
-			return rc;
-		if (survey_needs_work(server))
-			rc = server->kind->check_ports(request->host, server, err);
-		if (rc < 0)
-			return error_wrap(err, rc, "%s: bind", server->kind->name);
+			error_wrap(err, rc, "%s: bind", server->kind->name);
 	}
-	return 0;
+	return rc;
+}
+
+static int judge_all(const struct survey_request *request, struct survey *r, struct error *err)
+{
+	bool any = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
+		struct server *server = &r->servers[i];
+		int verdict = survey_needs_work(server) ? judge_server(request, server, err) : 0;
+
+		if (verdict < 0 && !request->each_alone)
+			return verdict;
+		any = any || (verdict == 0 && survey_needs_work(server));
+		if (verdict < 0) {
+			rc = verdict;
+			survey_leave_out(server);
+		}
+	}
+	return any ? 0 : rc;
 }
 
 static int write_change(const struct survey_request *request, const struct file_change *change,
 			struct error *err)
 {
 	enum textfile_how how = TEXTFILE_RENAMED;
-	int rc = textfile_swap(&request->host->root, change->path,
-			       content(change->old_exists, &change->old_text),
-			       content(change->new_exists, &change->new_text), &how, err);
+	int rc = swap_change(request, change, false, &how, err);
 
 	if (rc < 0)
 		return rc;
@@ -75,40 +120,48 @@ static int write_change(const struct survey_request *request, const struct file_
 }
 
 /*
- * Put a file back.  When somebody else edited it meanwhile, their edit stays,
- * and what is ours goes.
+ * Take what is ours out of a file that somebody else has edited since we wrote
+ * it.  1, or -ESTALE when it was edited again.
  */
-static int undo_change(const struct survey_request *request, const struct server *server,
+static int undo_edited(const struct survey_request *request, const struct server *server,
 		       const struct file_change *change, struct error *err)
 {
 	cleanup_buf struct buf now = BUF_INIT, stripped = BUF_INIT;
 	enum textfile_how how;
-	int rc = textfile_swap(&request->host->root, change->path,
-			       content(change->new_exists, &change->new_text),
-			       content(change->old_exists, &change->old_text), &how, err);
+	int rc = textfile_read(&request->host->root, change->path, &now, err);
 
-	for (int tries = 0; rc == -ESTALE && change->new_exists && tries < UNDO_TRIES_MAX;
-	     tries++) {
-		buf_clear(&now);
-		buf_clear(&stripped);
-		rc = textfile_read(&request->host->root, change->path, &now, err);
-		if (rc == 0)
-			rc = server->kind->strip(buf_span(&now), &stripped, err);
-		if (rc < 0)
-			return rc;
+	if (rc == 0)
+		rc = server->kind->strip(buf_span(&now), &stripped, err);
+	if (rc == 0)
 		rc = textfile_swap(&request->host->root, change->path, content(true, &now),
 				   content(true, &stripped), &how, err);
-		if (rc == 0)
-			log_warning(
-				"%s: edited by another program meanwhile: that edit stays, what "
-				"is ours is taken out",
-				change->path);
-	}
+	if (rc < 0)
+		return rc;
+	log_warning("%s: edited by another program meanwhile: %s", change->path,
+		    span_equal(buf_span(&now), buf_span(&stripped))
+			    ? "it stays as it is now"
+			    : "that edit stays, what is ours is taken out");
+	return 1;
+}
+
+/*
+ * Put a file back.  When somebody else edited it meanwhile, their edit stays,
+ * and what can be told to be ours by its looks goes: 1.
+ */
+static int undo_change(const struct survey_request *request, const struct server *server,
+		       const struct file_change *change, struct error *err)
+{
+	enum textfile_how how;
+	int rc = swap_change(request, change, true, &how, err);
+
+	for (int tries = 0; rc == -ESTALE && change->new_exists && tries < UNDO_TRIES_MAX; tries++)
+		rc = undo_edited(request, server, change, err);
 	return rc;
 }
 
 /* Which changes of which servers are in force on disk. */
 struct written {
+	bool record[SURVEY_SERVERS];
 	size_t n_changes[SURVEY_SERVERS];
 	bool reloaded[SURVEY_SERVERS];
 	bool verified[SURVEY_SERVERS];
@@ -125,6 +178,16 @@ static int write_all(const struct survey_request *request, const struct survey *
 		w->was_pending[i] = pending_is_set(&request->host->root, server->kind->name);
 		if (server->n_changes > 0)
 			rc = pending_set(&request->host->root, server->kind->name, err);
+		/*
+		 * Before the files: what it says of a line that is not there yet is
+		 * known to be void, while a line without a record could not be undone.
+		 */
+		if (rc == 0 && server->has_record) {
+			enum textfile_how how;
+
+			rc = swap_change(request, &server->record, false, &how, err);
+			w->record[i] = rc == 0;
+		}
 		if (rc == 0 && server->made_directory && !request->revert && server->n_changes > 0)
 			rc = rootfs_make_directory(&request->host->root, server->made_directory,
 						   0755, err);
@@ -152,14 +215,15 @@ static void remove_made_directories(const struct survey_request *request, const 
 	}
 }
 
-static int reload(const struct server *server, struct error *err)
+static int reload(struct server *server, struct error *err)
 {
 	int rc = master_process_reload(&server->master, err);
 
-	if (rc == 0)
-		log_notice("%s: reloaded (process %d)", server->kind->name,
-			   (int)server->master.pid);
-	return rc;
+	if (rc < 0)
+		return rc;
+	server->n_reloads++;
+	log_notice("%s: reloaded (process %d)", server->kind->name, (int)server->master.pid);
+	return 0;
 }
 
 /*
@@ -174,8 +238,11 @@ static void await_open(const struct server *server, struct probe_job *jobs,
 
 	for (int waited = 0; waited < FOLLOW_WAIT_MS && at < server->n_twins;
 	     waited += FOLLOW_STEP_MS) {
+		struct listening seen;
+
+		server_look_at_twins(server, &seen);
 		while (at < server->n_twins &&
-		       ports_find_address(jobs[at].port, server->master.pid, addresses[at])) {
+		       ports_address_of(&seen, jobs[at].port, addresses[at])) {
 			jobs[at].address = addresses[at];
 			at++;
 		}
@@ -186,7 +253,7 @@ static void await_open(const struct server *server, struct probe_job *jobs,
 	}
 }
 
-static int verify(const struct server *server, struct error *err)
+static int verify(struct server *server, struct error *err)
 {
 	cleanup_free struct probe_job *jobs = calloc(server->n_twins, sizeof(*jobs));
 	cleanup_free char(*addresses)[PORTS_ADDRESS_MAX] =
@@ -194,6 +261,9 @@ static int verify(const struct server *server, struct error *err)
 	cleanup_buf struct buf down = BUF_INIT;
 	int rc;
 
+	server->verified = server->n_twins == 0;
+	if (server->verified)
+		return 0;
 	if (!jobs || !addresses)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < server->n_twins; i++)
@@ -214,12 +284,19 @@ static int verify(const struct server *server, struct error *err)
 	rc = probe_run(jobs, server->n_twins, VERIFY_LIMIT_MS, true, server->master.pidfd, err);
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < server->n_twins; i++)
-		if (!jobs[i].up)
+	for (size_t i = 0; i < server->n_twins; i++) {
+		struct twin *twin = &server->twins[i];
+
+		twin->probed = true;
+		twin->up = jobs[i].up;
+		snprintf(twin->detail, sizeof(twin->detail), "%s", jobs[i].detail);
+		if (!twin->up)
 			buf_add_format(&down, "%sport %u (%s): %s", down.len > 0 ? "; " : "",
-				       jobs[i].port, server->twins[i].listener, jobs[i].detail);
+				       twin->port, twin->listener, twin->detail);
+	}
 	if (down.len > 0)
 		return error_set(err, -EIO, "%s", buf_text(&down));
+	server->verified = true;
 	log_notice("%s: %zu twin%s answer%s", server->kind->name, server->n_twins,
 		   server->n_twins == 1 ? "" : "s", server->n_twins == 1 ? "s" : "");
 	return 0;
@@ -235,7 +312,10 @@ static void await_closed(const struct server *server, const uint16_t *ports, siz
 	size_t at = 0;
 
 	for (int waited = 0; waited < FOLLOW_WAIT_MS && at < n_ports; waited += FOLLOW_STEP_MS) {
-		while (at < n_ports && !ports_is_open(ports[at], server->master.pid))
+		struct listening seen;
+
+		ports_look(ports, n_ports, server->master.pid, &seen);
+		while (at < n_ports && !ports_was_open(&seen, ports[at]))
 			at++;
 		if (at < n_ports)
 			nanosleep(&step, NULL);
@@ -250,20 +330,27 @@ static void await_closed(const struct server *server, const uint16_t *ports, siz
  * moment ends for want of it, whereupon Postfix's master holds its port back
  * for a minute.
  */
-static int reload_and_verify(const struct survey *r, struct written *w, struct error *err)
+static int reload_and_verify(struct survey *r, struct written *w, struct error *err)
 {
 	for (size_t i = SURVEY_SERVERS; i-- > 0;) {
-		const struct server *server = &r->servers[i];
+		struct server *server = &r->servers[i];
+		struct generation old;
 		int rc;
 
 		if (!survey_needs_work(server) || !server->running)
 			continue;
+		generation_take(server->master.pid, server->kind->greeters, &old);
 		rc = reload(server, err);
 		if (rc < 0)
 			return error_wrap(err, rc, "%s: reload", server->kind->name);
 		w->reloaded[i] = true;
+		/*
+		 * What answers as before would prove nothing.  Who has a client stays
+		 * for longer than we wait, but takes no other.
+		 */
+		generation_await(server->master.pid, &old);
 		await_closed(server, server->closing, server->n_closing);
-		rc = server->n_twins > 0 ? verify(server, err) : 0;
+		rc = verify(server, err);
 		if (rc < 0)
 			return error_wrap(err, rc, "%s: verify", server->kind->name);
 		w->verified[i] = true;
@@ -279,35 +366,47 @@ static void await_rolled_back(const struct server *server)
 			await_closed(server, &server->twins[i].port, 1);
 }
 
-/* One server's files back to what they were; whether all of them are. */
-static bool undo_changes(const struct survey_request *request, const struct server *server,
-			 size_t n_changes)
+/* What became of a server's files; the worst of them. */
+enum undone { UNDONE_WHOLE, UNDONE_EDITED, UNDONE_NOT };
+
+static enum undone undo_changes(const struct survey_request *request, const struct server *server,
+				size_t n_changes)
 {
+	enum undone worst = UNDONE_WHOLE;
 	struct error err;
-	bool all = true;
 
 	for (size_t k = n_changes; k-- > 0;) {
-		if (undo_change(request, server, &server->changes[k], &err) < 0) {
-			log_error("%s could not be put back: %s", server->changes[k].path, err.msg);
-			all = false;
-		} else {
+		int rc = undo_change(request, server, &server->changes[k], &err);
+
+		if (rc == 0)
 			log_notice("%s: the previous state is back", server->changes[k].path);
-		}
+		else if (rc < 0)
+			log_error("%s could not be put back: %s", server->changes[k].path, err.msg);
+		if (rc < 0)
+			worst = UNDONE_NOT;
+		else if (rc > 0 && worst == UNDONE_WHOLE)
+			worst = UNDONE_EDITED;
 	}
-	return all;
+	return worst;
 }
 
 /* Back to where we came from; says what could not be undone. */
-static void roll_back(const struct survey_request *request, const struct survey *r,
+static void roll_back(const struct survey_request *request, struct survey *r,
 		      const struct written *w)
 {
 	for (size_t i = SURVEY_SERVERS; i-- > 0;) {
-		const struct server *server = &r->servers[i];
-		bool undone = undo_changes(request, server, w->n_changes[i]);
+		struct server *server = &r->servers[i];
+		enum undone undone = undo_changes(request, server, w->n_changes[i]);
+		enum textfile_how how;
 		struct error err;
 
+		/* Overrides that stand there still are undone by the record of them. */
+		if (w->record[i] && undone == UNDONE_WHOLE &&
+		    swap_change(request, &server->record, true, &how, &err) < 0)
+			log_error("%s could not be put back: %s", server->record.path, err.msg);
+
 		/* Files that were there before stay, and so does what is to be proven. */
-		if ((w->n_changes[i] > 0 && undone && !w->was_pending[i]) ||
+		if ((w->n_changes[i] > 0 && undone != UNDONE_NOT && !w->was_pending[i]) ||
 		    (w->n_changes[i] == 0 && w->verified[i]))
 			pending_clear(&request->host->root, server->kind->name);
 		if (!w->reloaded[i])
@@ -327,21 +426,38 @@ static void roll_back(const struct survey_request *request, const struct survey 
 		remove_made_directories(request, r);
 }
 
+/* What only an interruption would have needed is forgotten. */
+static void settle_record(const struct survey_request *request, const struct server *server)
+{
+	struct textfile_content wanted = { .exists = server->settled.len > 0,
+					   .text = buf_span(&server->settled) };
+	enum textfile_how how;
+	struct error err;
+
+	if (server->has_record &&
+	    textfile_swap(&request->host->root, server->record.path, new_content(&server->record),
+			  wanted, &how, &err) < 0)
+		log_warning("%s", err.msg);
+}
+
 /* All servers follow their files. */
 static void settle(const struct survey_request *request, const struct survey *r)
 {
-	for (size_t i = 0; i < SURVEY_SERVERS; i++)
+	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
+		settle_record(request, &r->servers[i]);
 		if (survey_needs_work(&r->servers[i]))
 			pending_clear(&request->host->root, r->servers[i].kind->name);
+	}
 }
 
-int apply_patch(const struct survey_request *request, const struct survey *r, struct error *err)
+int apply_patch(const struct survey_request *request, struct survey *r, struct error *err)
 {
 	struct written written = { 0 };
 	int rc = request->no_reload ? 0 : judge_all(request, r, err);
 
 	if (rc < 0)
 		return rc;
+	r->began = true;
 	rc = write_all(request, r, &written, err);
 	if (rc == 0 && !request->no_reload)
 		rc = reload_and_verify(r, &written, err);
@@ -352,15 +468,36 @@ int apply_patch(const struct survey_request *request, const struct survey *r, st
 	return rc;
 }
 
-static int tell_reverted(const struct survey_request *request, const struct server *server,
+int apply_verify(struct survey *r, struct error *err)
+{
+	int rc = 0;
+
+	for (size_t i = SURVEY_SERVERS; i-- > 0;) {
+		struct server *server = &r->servers[i];
+		struct error why;
+
+		if (!server->running || server->left_out || server->verified ||
+		    verify(server, &why) == 0)
+			continue;
+		/* The other server is asked all the same. */
+		rc = error_set(err, why.code, "%s: verify: %s", server->kind->name, why.msg);
+	}
+	return rc;
+}
+
+static int tell_reverted(const struct survey_request *request, struct server *server,
 			 struct error *err)
 {
+	struct generation old;
 	int rc = judge(request, server, err);
 
+	generation_take(server->master.pid, server->kind->greeters, &old);
 	if (rc == 0)
 		rc = reload(server, err);
 	if (rc < 0)
 		return error_wrap(err, rc, "%s is not reloaded", server->kind->name);
+	/* They hold the sockets, too, that the master has closed. */
+	generation_await(server->master.pid, &old);
 	await_closed(server, server->closing, server->n_closing);
 	return 0;
 }
@@ -369,7 +506,7 @@ static int tell_reverted(const struct survey_request *request, const struct serv
  * Revert takes away what is ours even when the owner's own configuration is
  * broken; a server is only told of it when its tool accepts what is left.
  */
-int apply_revert(const struct survey_request *request, const struct survey *r, struct error *err)
+int apply_revert(const struct survey_request *request, struct survey *r, struct error *err)
 {
 	struct written written = { 0 };
 	int rc = write_all(request, r, &written, err);
@@ -380,7 +517,7 @@ int apply_revert(const struct survey_request *request, const struct survey *r, s
 	}
 	remove_made_directories(request, r);
 	for (size_t i = SURVEY_SERVERS; i-- > 0 && !request->no_reload;) {
-		const struct server *server = &r->servers[i];
+		struct server *server = &r->servers[i];
 		struct error why;
 
 		if (!survey_needs_work(server))
@@ -390,6 +527,7 @@ int apply_revert(const struct survey_request *request, const struct survey *r, s
 			rc = error_set(err, why.code, "the files are reverted, but %s", why.msg);
 			continue;
 		}
+		settle_record(request, server);
 		pending_clear(&request->host->root, server->kind->name);
 	}
 	return rc;

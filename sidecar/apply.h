@@ -17,14 +17,18 @@ struct survey_request;
  * Judge, bind, write, reload, verify.  0, or the reason for which everything is
  * as before; -ESTALE when another program changed a file since the survey.
  */
-int apply_patch(const struct survey_request *request, const struct survey *survey,
-		struct error *err);
+int apply_patch(const struct survey_request *request, struct survey *survey, struct error *err);
+
+/*
+ * Ask the twins of every running server that is not verified yet; nothing is
+ * written or reloaded.  0, or what does not answer.
+ */
+int apply_verify(struct survey *survey, struct error *err);
 
 /*
  * Write first, then tell each server whose tool accepts what is left.  Not 0
  * when a server could not be told; the files are reverted all the same.
  */
-int apply_revert(const struct survey_request *request, const struct survey *survey,
-		 struct error *err);
+int apply_revert(const struct survey_request *request, struct survey *survey, struct error *err);
 
 #endif

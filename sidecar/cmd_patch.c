@@ -74,5 +74,6 @@ int cmd_patch(const struct command *self, const struct command_globals *globals,
 	request.no_reload = values[OPTION_NO_RELOAD] != NULL;
 	if (values[OPTION_DRY_RUN] || values[OPTION_CHECK])
 		return show(&request, values[OPTION_CHECK] != NULL);
+	request.await_start = !request.no_reload;
 	return apply(&request);
 }

@@ -5,14 +5,25 @@
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "ports.h"
+#include "printable.h"
 #include "settings.h"
+#include "status_client.h"
 #include "survey.h"
 #include "view.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <strings.h>
 
-enum { OPTION_JSON, OPTION_HEADER, OPTION_TIMEOUT, OPTION_QUICK, OPTION_COUNT };
+enum {
+	OPTION_JSON,
+	OPTION_HEADER,
+	OPTION_TIMEOUT,
+	OPTION_QUICK,
+	OPTION_LIVE,
+	OPTION_READY,
+	OPTION_COUNT
+};
 
 const struct command_option cmd_probe_options[] = {
 	[OPTION_JSON] = { "json", NULL, "for programs" },
@@ -20,6 +31,8 @@ const struct command_option cmd_probe_options[] = {
 	[OPTION_TIMEOUT] = { "timeout", "SECONDS", "how long to wait for answers (default: 15)" },
 	[OPTION_QUICK] = { "quick", NULL,
 			   "be content with the first line that postscreen greets with" },
+	[OPTION_LIVE] = { "live", NULL, "instead: does the running postern answer?" },
+	[OPTION_READY] = { "ready", NULL, "instead: has it proven every enabled twin?" },
 	[OPTION_COUNT] = { 0 },
 };
 
@@ -113,6 +126,36 @@ static int probe(const struct survey *r, const struct probing *p, bool *all_up, 
 	return view_probe(rows, n, p->json, err);
 }
 
+/* An answer of some lines, for people. */
+static int print_lines(char *text, struct error *err)
+{
+	cleanup_buf struct buf clean = BUF_INIT;
+
+	for (char *end; *text; text = end) {
+		end = strchrnul(text, '\n');
+		if (*end)
+			*end++ = '\0';
+		printable_add(&clean, text);
+		buf_add_char(&clean, '\n');
+	}
+	fputs(buf_text(&clean), stdout);
+	return buf_check(&clean, err);
+}
+
+/* Ask the running postern, for Kubernetes' probes. */
+static int ask(const struct command_globals *globals, const char *path)
+{
+	cleanup_buf struct buf answer = BUF_INIT;
+	struct error err = { 0 };
+	int rc = status_client_get(globals->socket, path, &answer, &err);
+
+	if (rc < 0)
+		return command_fail(&err);
+	if (answer.data && print_lines(answer.data, &err) < 0)
+		return command_fail(&err);
+	return rc == 200 ? EXIT_DONE : EXIT_FAILED;
+}
+
 int cmd_probe(const struct command *self, const struct command_globals *globals, int argc,
 	      char **argv)
 {
@@ -129,6 +172,10 @@ int cmd_probe(const struct command *self, const struct command_globals *globals,
 
 	if (!command_parse(self, argc, argv, values) || !read_options(values, &probing))
 		return EXIT_USAGE;
+	if (values[OPTION_READY])
+		return ask(globals, "/readyz");
+	if (values[OPTION_LIVE])
+		return ask(globals, "/healthz");
 	rc = command_open(globals, COMMAND_NEEDS_PORTS, &host, &settings, &notes);
 	command_log_notes(&notes);
 	if (rc != 0)

@@ -6,6 +6,7 @@
 #include "patchers/base/error.h"
 #include "reconcile.h"
 #include "settings.h"
+#include "status_client.h"
 #include "survey.h"
 
 enum { OPTION_NO_RELOAD, OPTION_COUNT };
@@ -14,6 +15,22 @@ const struct command_option cmd_revert_options[] = {
 	[OPTION_NO_RELOAD] = { "no-reload", NULL, "files only: the servers are not reloaded" },
 	[OPTION_COUNT] = { 0 },
 };
+
+/* A postern that keeps running would make everything anew. */
+static bool is_kept(const struct command_globals *globals)
+{
+	cleanup_buf struct buf answer = BUF_INIT;
+
+	if (globals->root_is_given ||
+	    status_client_get(globals->socket, "/healthz", &answer, NULL) != 200)
+		return false;
+	log_error(
+		"revert: a postern runs here (%s) and would make the twins anew: stop it first, or "
+		"switch them off in its configuration: postfix { enable = false } dovecot { enable "
+		"= false }",
+		globals->socket);
+	return true;
+}
 
 int cmd_revert(const struct command *self, const struct command_globals *globals, int argc,
 	       char **argv)
@@ -33,11 +50,14 @@ int cmd_revert(const struct command *self, const struct command_globals *globals
 
 	if (!command_parse(self, argc, argv, values))
 		return EXIT_USAGE;
+	if (is_kept(globals))
+		return EXIT_FAILED;
 	rc = command_open(globals, COMMAND_NEEDS_FOLDERS, &host, &settings, &notes);
 	command_log_notes(&notes);
 	if (rc != 0)
 		return rc;
 	request.no_reload = values[OPTION_NO_RELOAD] != NULL;
+	request.await_start = !request.no_reload;
 	rc = reconcile_run(&request, &r, &err);
 	command_log_notes(&r.notes);
 	if (rc < 0)

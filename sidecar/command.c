@@ -3,11 +3,15 @@
 #include "command.h"
 
 #include "log.h"
+#include "patchers/base/buf.h"
+#include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "patchers/base/notes.h"
+#include "privileges.h"
 #include "server.h"
 #include "settings.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,16 +29,16 @@ const char *command_bad_option(char **argv, char room[3])
 	return room;
 }
 
-bool command_parse(const struct command *self, int argc, char **argv, const char **values)
+int command_parse_each(const struct command *self, int argc, char **argv, command_take *take,
+		       void *arg)
 {
 	struct option longs[OPTIONS_MAX + 1] = { 0 };
-	int n = 0, found, which = 0;
+	int found, which = 0;
 	char room[3];
 
-	for (; self->options && self->options[n].name && n < OPTIONS_MAX; n++) {
+	for (int n = 0; self->options && self->options[n].name && n < OPTIONS_MAX; n++) {
 		longs[n].name = self->options[n].name;
 		longs[n].has_arg = self->options[n].argument ? required_argument : no_argument;
-		values[n] = NULL;
 	}
 	optind = 0; /* glibc: start anew */
 	opterr = 0;
@@ -42,15 +46,32 @@ bool command_parse(const struct command *self, int argc, char **argv, const char
 		if (found != 0) {
 			log_error("%s: unknown or incomplete option \"%s\"; see \"postern help\"",
 				  self->name, command_bad_option(argv, room));
-			return false;
+			return -1;
 		}
-		values[which] = optarg ? optarg : "";
+		if (!take(arg, which, optarg ? optarg : ""))
+			return -1;
 	}
-	if (optind < argc) {
-		log_error("%s: unexpected \"%s\"; see \"postern help\"", self->name, argv[optind]);
-		return false;
-	}
+	return optind;
+}
+
+static bool keep_value(void *arg, int which, const char *value)
+{
+	const char **values = arg;
+
+	values[which] = value;
 	return true;
+}
+
+bool command_parse(const struct command *self, int argc, char **argv, const char **values)
+{
+	int first;
+
+	for (int n = 0; self->options && self->options[n].name && n < OPTIONS_MAX; n++)
+		values[n] = NULL;
+	first = command_parse_each(self, argc, argv, keep_value, values);
+	if (first >= 0 && first < argc)
+		log_error("%s: unexpected \"%s\"; see \"postern help\"", self->name, argv[first]);
+	return first == argc;
 }
 
 void command_log_notes(const struct notes *notes)
@@ -59,6 +80,40 @@ void command_log_notes(const struct notes *notes)
 		log_write(notes->items[i].level == NOTE_WARNING ? LOG_LEVEL_WARNING
 								: LOG_LEVEL_NOTICE,
 			  "%s", notes->items[i].text);
+}
+
+static void say_missing(const struct privilege_use *use)
+{
+	log_warning("CAP_%s is missing: it is needed to %s", privileges_name(use->privilege),
+		    use->what_for);
+}
+
+int command_keep_privileges(unsigned ways, bool no_new_privileges, struct error *err)
+{
+	const struct privilege_use *uses[PRIVILEGE_COUNT];
+	enum privilege kept[PRIVILEGE_COUNT];
+	size_t n_uses = privileges_uses(ways, uses), n_kept = 0;
+	cleanup_buf struct buf names = BUF_INIT;
+	int rc = 0;
+
+	for (size_t i = 0; i < n_uses; i++) {
+		if (privileges_have(uses[i]->privilege)) {
+			kept[n_kept++] = uses[i]->privilege;
+			buf_add_format(&names, "%s%s", names.len > 0 ? ", " : "",
+				       privileges_name(uses[i]->privilege));
+			continue;
+		}
+		say_missing(uses[i]);
+		if (uses[i]->is_indispensable)
+			rc = -EPERM;
+	}
+	if (rc < 0)
+		return error_set(err, rc, "without what is missing nothing can be done");
+	rc = privileges_keep(kept, n_kept, no_new_privileges, err);
+	if (rc == 0)
+		log_notice("capabilities kept: %s%s", names.len > 0 ? buf_text(&names) : "none",
+			   no_new_privileges ? "; no new ones can be gained" : "");
+	return rc;
 }
 
 int command_fail(const struct error *err)
@@ -72,7 +127,7 @@ static int check_gate(const struct settings *settings)
 {
 	if (settings->gate != SETTINGS_GATE_REQUIRE)
 		return 0;
-	log_error("gate = \"require\": this version has no gate, so the ports are not opened");
+	log_error("%s", SETTINGS_GATE_REFUSAL);
 	return EXIT_FAILED;
 }
 

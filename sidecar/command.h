@@ -14,8 +14,10 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* The options that stand before the command. */
 struct command_globals {
-	const char *config; /* --config; NULL: the default file */
+	const char *config; /* --config, as an absolute path; NULL: the default file */
 	const char *root;   /* --root or --pid; "/" */
+	bool root_is_given;
+	const char *socket; /* where a running postern is asked, see endpoint.h */
 };
 
 struct command_option {
@@ -41,11 +43,19 @@ int cmd_probe(const struct command *self, const struct command_globals *globals,
 	      char **argv);
 int cmd_revert(const struct command *self, const struct command_globals *globals, int argc,
 	       char **argv);
+int cmd_run(const struct command *self, const struct command_globals *globals, int argc,
+	    char **argv);
+int cmd_status(const struct command *self, const struct command_globals *globals, int argc,
+	       char **argv);
+int cmd_watch(const struct command *self, const struct command_globals *globals, int argc,
+	      char **argv);
 
 extern const struct command_option cmd_check_options[];
 extern const struct command_option cmd_patch_options[];
 extern const struct command_option cmd_probe_options[];
 extern const struct command_option cmd_revert_options[];
+extern const struct command_option cmd_run_options[];
+extern const struct command_option cmd_status_options[];
 
 /*
  * Take the options apart as `self` declares them.  values[i] is set to the
@@ -54,6 +64,21 @@ extern const struct command_option cmd_revert_options[];
  * is no option.
  */
 bool command_parse(const struct command *self, int argc, char **argv, const char **values);
+
+/*
+ * Is called for an option of the table, by its index, with its argument or "".
+ * False, after saying why, when the argument is not one.
+ */
+typedef bool command_take(void *arg, int which, const char *value);
+
+/*
+ * For options that may be repeated, and for a command that takes operands:
+ * every option in the order in which it is given, up to "--" or the first word
+ * that is no option.  The index in argv of the first operand, argc when there
+ * is none; or -1, after saying why.
+ */
+int command_parse_each(const struct command *self, int argc, char **argv, command_take *take,
+		       void *arg);
 
 /* The word that getopt_long(3) did not like; `room` is for a short option. */
 const char *command_bad_option(char **argv, char room[3]);
@@ -71,6 +96,14 @@ enum command_needs {
  */
 int command_open(const struct command_globals *globals, enum command_needs needs, struct host *host,
 		 struct settings *settings, struct notes *notes);
+
+/*
+ * Give up every privilege but those of `ways` (a mask of enum privileges_way),
+ * and say once what is kept, and what is missing and what will not work for it.
+ * 0, or -EPERM when the kernel does not let us, or one is missing without which
+ * nothing works.
+ */
+int command_keep_privileges(unsigned ways, bool no_new_privileges, struct error *err);
 
 /* Log remarks at their level. */
 void command_log_notes(const struct notes *notes);

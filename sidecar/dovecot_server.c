@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* dovecot_server - Dovecot: its configuration tree, doveconf(1), its master. */
 #include "dovecot_files.h"
+#include "overrides.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "patchers/base/notes.h"
 #include "patchers/dovecot_conf.h"
 #include "patchers/dovecot_listeners.h"
+#include "patchers/override_law.h"
 #include "ports.h"
 #include "server.h"
 #include "settings.h"
@@ -16,11 +18,13 @@
 #include <stdio.h>
 
 #define DROP_IN_NAME "95-postern.conf"
+#define LOCAL_NAME "local.conf"
 
 struct dovecot {
 	char *main_path;
 	char *directory; /* of the drop-in */
 	char *drop_in_path;
+	char *local_path;            /* what docker-mailserver makes of dovecot.cf */
 	struct dovecot_conf current; /* as it is on disk */
 	struct dovecot_conf wanted;  /* as it would be read */
 };
@@ -32,6 +36,7 @@ static void release_own(void *own)
 	free(dovecot->main_path);
 	free(dovecot->directory);
 	free(dovecot->drop_in_path);
+	free(dovecot->local_path);
 	dovecot_conf_release(&dovecot->current);
 	dovecot_conf_release(&dovecot->wanted);
 	free(dovecot);
@@ -53,7 +58,9 @@ static struct dovecot *make_own(const char *directory)
 	dovecot->main_path = join(directory, "dovecot.conf");
 	dovecot->directory = join(directory, "conf.d");
 	dovecot->drop_in_path = join(directory, "conf.d/" DROP_IN_NAME);
-	if (!dovecot->main_path || !dovecot->directory || !dovecot->drop_in_path) {
+	dovecot->local_path = join(directory, LOCAL_NAME);
+	if (!dovecot->main_path || !dovecot->directory || !dovecot->drop_in_path ||
+	    !dovecot->local_path) {
 		release_own(dovecot);
 		return NULL;
 	}
@@ -62,23 +69,33 @@ static struct dovecot *make_own(const char *directory)
 
 static int find_master(const struct host *host, struct server *server, struct error *err)
 {
+	static const char *const names[] = { "master.pid", NULL };
 	const struct dovecot *dovecot = server->own;
-	cleanup_free char *path =
-		join(dovecot_conf_get(&dovecot->current, "base_dir", "/run/dovecot"), "master.pid");
+	const char *directory = dovecot_conf_get(&dovecot->current, "base_dir", "/run/dovecot");
+	cleanup_free char *path = join(directory, "master.pid");
 	int rc;
 
 	if (!path)
 		return error_set(err, -ENOMEM, "out of memory");
+	rc = server_add_folder(server, directory, names, true, err);
+	if (rc < 0)
+		return rc;
 	rc = master_process_find(&host->root, path, "dovecot", &server->master, err);
-	server->running = rc == 1;
+	server->running = rc == MASTER_PROCESS_READY;
+	server->starting = rc == MASTER_PROCESS_STARTING;
 	return rc < 0 ? rc : 0;
 }
 
-/* The two files that are ours to change, as they are. */
+/* The files that are ours to change, as they are and as they shall be. */
 struct texts {
 	struct buf main_now, main_wanted;
 	struct buf drop_in_now, drop_in_wanted;
+	struct buf local_now, local_wanted;
+	struct buf record_now, record_wanted, record_settled;
 	bool drop_in_exists, drop_in_is_wanted;
+	bool local_exists, local_is_wanted;
+	bool record_exists;
+	bool overridden; /* dovecot.cf is in force, or is to be undone */
 };
 
 static void texts_release(struct texts *t)
@@ -87,6 +104,21 @@ static void texts_release(struct texts *t)
 	buf_release(&t->main_wanted);
 	buf_release(&t->drop_in_now);
 	buf_release(&t->drop_in_wanted);
+	buf_release(&t->local_now);
+	buf_release(&t->local_wanted);
+	buf_release(&t->record_now);
+	buf_release(&t->record_wanted);
+	buf_release(&t->record_settled);
+}
+
+/* A file that need not be there. */
+static int read_text(const struct host *host, const char *path, struct buf *out, bool *exists,
+		     struct error *err)
+{
+	int rc = textfile_read(&host->root, path, out, err);
+
+	*exists = rc == 0;
+	return rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
 }
 
 static int read_texts(const struct host *host, const struct dovecot *dovecot, struct texts *out,
@@ -94,11 +126,15 @@ static int read_texts(const struct host *host, const struct dovecot *dovecot, st
 {
 	int rc = textfile_read(&host->root, dovecot->main_path, &out->main_now, err);
 
+	if (rc == 0)
+		rc = read_text(host, dovecot->drop_in_path, &out->drop_in_now, &out->drop_in_exists,
+			       err);
+	if (rc == 0)
+		rc = read_text(host, dovecot->local_path, &out->local_now, &out->local_exists, err);
+	if (rc == 0)
+		rc = read_text(host, OVERRIDES_DOVECOT_RECORD, &out->record_now,
+			       &out->record_exists, err);
 	if (rc < 0)
-		return rc;
-	rc = textfile_read(&host->root, dovecot->drop_in_path, &out->drop_in_now, err);
-	out->drop_in_exists = rc == 0;
-	if (rc < 0 && rc != -ENOENT && rc != -ENOTDIR)
 		return rc;
 	dovecot_listeners_strip_include(buf_span(&out->main_now), &out->main_wanted);
 	return buf_check(&out->main_wanted, err);
@@ -113,9 +149,61 @@ static int read_wanted(const struct host *host, struct dovecot *dovecot, const s
 		{ .path = dovecot->main_path, .text = &t->main_wanted },
 		{ .path = dovecot->drop_in_path,
 		  .text = t->drop_in_is_wanted ? &t->drop_in_wanted : NULL },
+		{ .path = dovecot->local_path,
+		  .text = t->local_is_wanted ? &t->local_wanted : NULL },
 	};
 
-	return dovecot_conf_read(&source, dovecot->main_path, overlays, 2, out, err);
+	return dovecot_conf_read(&source, dovecot->main_path, overlays, t->overridden ? 3 : 2, out,
+				 err);
+}
+
+/* local.conf as dovecot.cf wants it, or as it was before there was one. */
+static int apply_override(const struct server_request *request, struct texts *t,
+			  struct notes *notes, struct error *err)
+{
+	CLEANUP(override_record_release) struct override_record before = OVERRIDE_RECORD_INIT;
+	CLEANUP(override_record_release) struct override_record after = OVERRIDE_RECORD_INIT;
+	const struct override_source *source = &request->overrides->files[OVERRIDE_DOVECOT_CF];
+	bool wanted = !request->revert && request->settings->dovecot.enabled && source->exists;
+	struct override_file_request file = {
+		.place = LOCAL_NAME,
+		.now = { .exists = t->local_exists, .text = buf_span(&t->local_now) },
+		.wanted = { .exists = wanted, .text = buf_span(&source->text) },
+		.before = &before,
+	};
+	struct override_view out;
+	int rc = override_record_parse(buf_span(&t->record_now), &before, err);
+
+	if (rc < 0)
+		return error_set(err, rc, "%s:%s", OVERRIDES_DOVECOT_RECORD,
+				 strdupa(err ? err->msg : ""));
+	t->overridden = wanted || before.n_items > 0;
+	if (!t->overridden)
+		return 0;
+	rc = override_file(&file, &out, &after, notes, err);
+	if (rc < 0)
+		return rc;
+	t->local_is_wanted = out.exists;
+	buf_add(&t->local_wanted, out.exists ? out.text : span_from(""));
+	if (override_view_equal(file.now, out))
+		override_record_settle(&after);
+	rc = buf_check(&t->local_wanted, err);
+	if (rc == 0)
+		rc = override_record_print(&after, &t->record_wanted, err);
+	override_record_settle(&after);
+	return rc < 0 ? rc : override_record_print(&after, &t->record_settled, err);
+}
+
+/* A dovecot.cf that nothing includes would be without effect. */
+static void note_unread(const struct dovecot *dovecot, const struct texts *t, struct notes *notes)
+{
+	if (!t->overridden || !t->local_is_wanted)
+		return;
+	for (size_t i = 0; i < dovecot->wanted.n_files; i++)
+		if (strcmp(dovecot->wanted.files[i].path, dovecot->local_path) == 0)
+			return;
+	notes_add(notes, NOTE_WARNING, "%s does not include %s: dovecot.cf has no effect",
+		  dovecot->main_path, dovecot->local_path);
 }
 
 /* The drop-in must be read, and nothing after it may undo it. */
@@ -160,6 +248,7 @@ static int add_twins(struct server *server, const struct dovecot_plan *plan, str
 	} protocols[] = { { "imap", PROBE_IMAP },
 			  { "pop3", PROBE_POP3 },
 			  { "sieve", PROBE_SIEVE } };
+	const struct dovecot *dovecot = server->own;
 	int rc = 0;
 
 	for (size_t i = 0; i < plan->n_twins && rc == 0; i++) {
@@ -172,7 +261,8 @@ static int add_twins(struct server *server, const struct dovecot_plan *plan, str
 			.stock_port = t->stock_port,
 			.port = t->port,
 			.tls = t->ssl,
-			.is_new = t->is_new,
+			.is_new =
+				t->is_new && !dovecot_in_force_has_port(&dovecot->current, t->port),
 		};
 
 		if (!name || !stock)
@@ -250,9 +340,65 @@ static int find_closing(struct server *server, struct error *err)
 	return rc;
 }
 
-static int survey(const struct host *host, const struct settings *settings, bool revert,
-		  struct server *server, struct notes *notes, struct error *err)
+/* All folders that files were read from; a glob may match more in them. */
+static int add_folders(struct server *server, const struct dovecot_conf *conf, struct error *err)
 {
+	int rc = 0;
+
+	for (size_t i = 0; i < conf->n_files && rc == 0; i++) {
+		char *folder = strdupa(conf->files[i].path), *slash = strrchr(folder, '/');
+		bool known = false;
+
+		if (!slash || slash == folder)
+			continue;
+		*slash = '\0';
+		for (size_t k = 0; k < server->n_folders && !known; k++)
+			known = strcmp(server->folders[k].path, folder) == 0;
+		if (!known)
+			rc = server_add_folder(server, folder, NULL, false, err);
+	}
+	return rc;
+}
+
+static void digest_texts(const struct server_request *request, const struct texts *t,
+			 const struct dovecot_conf *conf, struct digest *out)
+{
+	struct digest_maker maker;
+
+	digest_start(&maker);
+	digest_add(&maker, buf_span(&t->main_now));
+	digest_add(&maker, buf_span(&t->drop_in_now));
+	digest_add(&maker, buf_span(&t->local_now));
+	for (size_t i = 0; i < conf->n_files; i++)
+		digest_add(&maker, buf_span(&conf->files[i].text));
+	overrides_digest(request->overrides, &maker);
+	digest_finish(&maker, out);
+}
+
+static int add_changes(struct server *server, struct texts *t, struct error *err)
+{
+	const struct dovecot *dovecot = server->own;
+	int rc = server_add_change(server, dovecot->drop_in_path, t->drop_in_exists,
+				   &t->drop_in_now, t->drop_in_is_wanted, &t->drop_in_wanted, err);
+
+	if (rc == 0)
+		rc = server_add_change(server, dovecot->main_path, true, &t->main_now, true,
+				       &t->main_wanted, err);
+	if (rc < 0 || !t->overridden)
+		return rc;
+	rc = server_add_change(server, dovecot->local_path, t->local_exists, &t->local_now,
+			       t->local_is_wanted, &t->local_wanted, err);
+	return rc < 0 ? rc
+		      : server_set_record(server, OVERRIDES_DOVECOT_RECORD, t->record_exists,
+					  &t->record_now, &t->record_wanted, &t->record_settled,
+					  err);
+}
+
+static int survey(const struct server_request *request, struct server *server, struct notes *notes,
+		  struct error *err)
+{
+	const struct host *host = request->host;
+	const struct settings *settings = request->settings;
 	const struct dovecot_source source = dovecot_files_source(&host->root);
 	struct dovecot *dovecot = make_own(settings->dovecot.config_directory);
 	CLEANUP(texts_release) struct texts t = { 0 };
@@ -263,38 +409,44 @@ static int survey(const struct host *host, const struct settings *settings, bool
 	server->own = dovecot;
 	if (!dovecot)
 		return error_set(err, -ENOMEM, "out of memory");
-	rc = read_texts(host, dovecot, &t, err);
+	rc = server_add_folder(server, settings->dovecot.config_directory, NULL, false, err);
+	if (rc == 0)
+		rc = read_texts(host, dovecot, &t, err);
 	if ((rc == -ENOENT || rc == -ENOTDIR) && !rootfs_exists(&host->root, dovecot->main_path))
 		return 0; /* no Dovecot here */
 	if (rc < 0)
 		return rc;
 	server->present = true;
-	if (!server->enabled && !t.drop_in_exists &&
+	if (!server->enabled && !t.drop_in_exists && !t.record_exists &&
 	    span_equal(buf_span(&t.main_now), buf_span(&t.main_wanted)))
 		return 0; /* switched off, and nothing of ours: not to be read */
 	rc = dovecot_conf_read(&source, dovecot->main_path, NULL, 0, &dovecot->current, err);
-	if (rc < 0 && revert) {
+	digest_texts(request, &t, &dovecot->current, &server->read);
+	if (rc < 0)
+		find_master(host, server, NULL); /* whether it runs is asked all the same */
+	if (rc < 0 && request->revert) {
 		/* What is ours goes, whatever state the owner's files are in. */
 		notes_add(notes, NOTE_WARNING, "Dovecot's configuration: %s", err->msg);
 		rc = 0;
 	}
 	if (rc == 0)
+		rc = add_folders(server, &dovecot->current, err);
+	if (rc == 0 && !server->running)
 		rc = find_master(host, server, err);
-	if (rc == 0 && !revert && server->enabled)
+	if (rc == 0)
+		rc = apply_override(request, &t, notes, err);
+	if (rc == 0 && !request->revert && server->enabled)
 		rc = plan_drop_in(host, settings, server, &t, notes, err);
 	if (rc == 0 && !t.drop_in_is_wanted)
 		rc = plan_without(host, server, &t, err);
-	if (rc < 0 && revert)
+	if (rc < 0 && request->revert)
 		rc = 0; /* judge() will find no candidate, and say so */
 	if (rc == 0)
 		rc = find_closing(server, err);
-	if (rc == 0)
-		rc = server_add_change(server, dovecot->drop_in_path, t.drop_in_exists,
-				       &t.drop_in_now, t.drop_in_is_wanted, &t.drop_in_wanted, err);
-	if (rc == 0)
-		rc = server_add_change(server, dovecot->main_path, true, &t.main_now, true,
-				       &t.main_wanted, err);
-	return rc;
+	if (rc < 0)
+		return rc;
+	note_unread(dovecot, &t, notes);
+	return add_changes(server, &t, err);
 }
 
 /*
@@ -327,6 +479,7 @@ static int judge(const struct host *host, const struct server *server, struct er
 	rc = tool_run(&host->root, command, &said, err);
 	if (rc == -ENOENT)
 		return 1;
+	rc = tool_verdict(command[0], rc, err);
 	if (rc <= 0)
 		return rc;
 	for (size_t i = 0; i < dovecot->wanted.n_files; i++) {
@@ -343,15 +496,16 @@ static int judge(const struct host *host, const struct server *server, struct er
 static int check_ports(const struct host *host, const struct server *server, struct error *err)
 {
 	pid_t owner = server->running ? server->master.pid : 0;
+	struct listening seen;
 
 	(void)host;
+	server_look_at_twins(server, &seen);
 	for (size_t i = 0; i < server->n_twins; i++) {
 		const struct twin *twin = &server->twins[i];
 		int rc = 0;
 
-		if (owner == 0 || !ports_is_open(twin->port, owner))
+		if (!ports_was_open(&seen, twin->port))
 			rc = ports_check(twin->address, twin->port, owner, err);
-
 		if (rc < 0)
 			return error_wrap(err, rc, "listener %s", twin->listener);
 	}
@@ -364,8 +518,11 @@ static int strip(struct span text, struct buf *out, struct error *err)
 	return buf_check(out, err);
 }
 
+static const char *const greeters[] = { "imap-login", "pop3-login", "managesieve-login", NULL };
+
 const struct server_kind dovecot_server = {
 	.name = "dovecot",
+	.greeters = greeters,
 	.survey = survey,
 	.judge = judge,
 	.check_ports = check_ports,

@@ -2,7 +2,11 @@
 /* log - one line per event on standard error, as text or as JSON. */
 #include "log.h"
 
+#include "printable.h"
+
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MESSAGE_MAX = 2048, LINE_MAX_BYTES = 6 * MESSAGE_MAX };
+enum { MESSAGE_MAX = 2048, LINE_MAX_BYTES = 6 * MESSAGE_MAX, PATIENCE_MS = 100 };
 
 static const char *const level_names[] = { "error", "warning", "notice", "info", "debug" };
 
@@ -19,6 +23,8 @@ _Static_assert(sizeof(level_names) / sizeof(level_names[0]) == LOG_LEVEL_COUNT,
 
 static enum log_level lowest = LOG_LEVEL_NOTICE;
 static bool as_json;
+static bool waits_for_the_reader = true;
+static bool reader_sleeps;
 
 int log_level_parse(const char *name)
 {
@@ -34,61 +40,15 @@ void log_set_up(enum log_level level, bool json)
 	as_json = json;
 }
 
-static bool is_between(unsigned char c, unsigned char low, unsigned char high)
+void log_never_wait(void)
 {
-	return c >= low && c <= high;
+	waits_for_the_reader = false;
 }
 
-/*
- * Bytes of the UTF-8 character at p, which ends with a NUL; 0 when there is
- * none (RFC 3629, 4), or one of U+0080 to U+009F, which control a terminal.
- */
-static size_t character_length(const unsigned char *p)
+static size_t add_printable(char *line, size_t at, const char *text)
 {
-	if (is_between(p[0], 0xc2, 0xdf))
-		return is_between(p[1], p[0] == 0xc2 ? 0xa0 : 0x80, 0xbf) ? 2 : 0;
-	if (is_between(p[0], 0xe0, 0xef))
-		return is_between(p[1], p[0] == 0xe0 ? 0xa0 : 0x80, p[0] == 0xed ? 0x9f : 0xbf) &&
-				       is_between(p[2], 0x80, 0xbf)
-			       ? 3
-			       : 0;
-	if (is_between(p[0], 0xf0, 0xf4))
-		return is_between(p[1], p[0] == 0xf0 ? 0x90 : 0x80, p[0] == 0xf4 ? 0x8f : 0xbf) &&
-				       is_between(p[2], 0x80, 0xbf) && is_between(p[3], 0x80, 0xbf)
-			       ? 4
-			       : 0;
-	return 0;
-}
-
-/*
- * Add text with control characters escaped, as RFC 8259 wants them in JSON,
- * and so what is no UTF-8.
- */
-static size_t add_escaped(char *line, size_t at, const char *text, bool json)
-{
-	const unsigned char *p = (const unsigned char *)text;
-
-	for (; *p && at < LINE_MAX_BYTES - 8; p++) {
-		size_t length = character_length(p);
-		unsigned char c = *p;
-
-		if (length > 0) {
-			memcpy(line + at, p, length);
-			at += length;
-			p += length - 1;
-		} else if (c >= 0x80 && json) {
-			at += (size_t)sprintf(line + at, "\\ufffd");
-		} else if (c == '\n') {
-			line[at++] = '\\';
-			line[at++] = 'n';
-		} else if (c < 0x20 || c >= 0x7f) {
-			at += (size_t)sprintf(line + at, json ? "\\u%04x" : "\\x%02x", c);
-		} else {
-			if (json && (c == '"' || c == '\\'))
-				line[at++] = '\\';
-			line[at++] = (char)c;
-		}
-	}
+	while (*text && at < LINE_MAX_BYTES - PRINTABLE_BYTES - 3)
+		at += printable_next(&text, as_json, line + at);
 	return at;
 }
 
@@ -102,6 +62,29 @@ static size_t add_time(char *line)
 	gmtime_r(&now.tv_sec, &utc);
 	n = strftime(line, 32, "%Y-%m-%dT%H:%M:%S", &utc);
 	return n + (size_t)sprintf(line + n, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+/* Whether PIPE_BUF bytes can be written at once; not waited for again until they could. */
+static bool reader_is_ready(void)
+{
+	struct pollfd end = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (!waits_for_the_reader)
+		reader_sleeps = poll(&end, 1, reader_sleeps ? 0 : PATIENCE_MS) <= 0;
+	return !reader_sleeps;
+}
+
+/* One write(2), but for a line that a pipe does not take as one anyway (pipe(7)). */
+static void write_line(const char *line, size_t n)
+{
+	while (n > 0 && reader_is_ready()) {
+		size_t part = waits_for_the_reader || n < PIPE_BUF ? n : PIPE_BUF;
+
+		if (write(STDERR_FILENO, line, part) != (ssize_t)part)
+			return; /* Nowhere is left to say so. */
+		line += part;
+		n -= part;
+	}
 }
 
 void log_write(enum log_level level, const char *fmt, ...)
@@ -121,15 +104,13 @@ void log_write(enum log_level level, const char *fmt, ...)
 		at += add_time(line + at);
 		at += (size_t)sprintf(line + at, "\",\"level\":\"%s\",\"message\":\"",
 				      level_names[level]);
-		at = add_escaped(line, at, message, true);
+		at = add_printable(line, at, message);
 		at += (size_t)sprintf(line + at, "\"}");
 	} else {
 		at += (size_t)sprintf(line, "postern: %s: ", level_names[level]);
-		at = add_escaped(line, at, message, false);
+		at = add_printable(line, at, message);
 	}
 	line[at++] = '\n';
-	if (write(STDERR_FILENO, line, at) < 0) {
-		/* Nowhere is left to say so. */
-	}
+	write_line(line, at);
 	errno = saved;
 }

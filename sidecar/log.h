@@ -25,6 +25,13 @@ int log_level_parse(const char *name);
 /* Messages below `level` are dropped from now on.  Default: notice, text. */
 void log_set_up(enum log_level level, bool json);
 
+/*
+ * From now on a line for which there is no room within 100 ms is lost, and so are
+ * those after it while there is none: standard error may be a pipe that nobody
+ * reads, and whoever runs for ever has more to do than to wait for that.
+ */
+void log_never_wait(void);
+
 /* One write(2) a line; errno is kept; newlines in the text become "\n". */
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -10,6 +10,8 @@
 #include "log.h"
 #include "patchers/base/span.h"
 #include "settings.h"
+#include "status_client.h"
+#include "signal_state.h"
 
 #include <getopt.h>
 #include <limits.h>
@@ -26,8 +28,14 @@ static const struct command commands[] = {
 	  cmd_patch },
 	{ "check", "read everything, change nothing: print the plan and every warning",
 	  cmd_check_options, cmd_check },
+	{ "run",
+	  "be PID 1: start CMD, forward signals, reap, end as it did: run [OPTION...] -- CMD...",
+	  cmd_run_options, cmd_run },
 	{ "probe", "speak PROXY v1, v2 and v2 LOCAL to each twin and say what answered",
 	  cmd_probe_options, cmd_probe },
+	{ "watch", "the same for a mail host that others start", NULL, cmd_watch },
+	{ "status", "what the running postern last applied, verified, failed at",
+	  cmd_status_options, cmd_status },
 	{ "revert", "take away everything that postern wrote, and reload", cmd_revert_options,
 	  cmd_revert },
 	{ "version", "print the version", NULL, cmd_version },
@@ -40,6 +48,7 @@ enum global {
 	GLOBAL_CONFIG,
 	GLOBAL_ROOT,
 	GLOBAL_PID,
+	GLOBAL_SOCKET,
 	GLOBAL_LEVEL,
 	GLOBAL_FORMAT,
 	GLOBAL_HELP,
@@ -51,6 +60,9 @@ static const struct command_option globals_table[] = {
 	[GLOBAL_CONFIG] = { "config", "FILE", "instead of /etc/postern/postern.conf" },
 	[GLOBAL_ROOT] = { "root", "DIR", "the mail host's root folder (default: /)" },
 	[GLOBAL_PID] = { "pid", "PID", "the mail host is where this process lives" },
+	[GLOBAL_SOCKET] = { "socket", "FILE",
+			    "where a running postern is asked (default: " STATUS_SOCKET_DEFAULT
+			    ")" },
 	[GLOBAL_LEVEL] = { "log-level", "LEVEL", "error, warning, notice (default), info, debug" },
 	[GLOBAL_FORMAT] = { "log-format", "text|json", "of the messages on standard error" },
 	[GLOBAL_HELP] = { "help", NULL, "print this" },
@@ -89,7 +101,8 @@ static int cmd_help(const struct command *self, const struct command_globals *gl
 	     "names them: separated by blanks or commas\n\n"
 	     "exit status: 0 done; 1 failed, --check found a difference, or a probed twin is "
 	     "down;\n"
-	     "2 usage or configuration");
+	     "2 usage or configuration; run: 125 CMD was not started, 126 it cannot be, 127 it is\n"
+	     "not there, else CMD's own or 128 + its signal");
 	return EXIT_DONE;
 }
 
@@ -129,10 +142,23 @@ static const struct command *find_command(const char *name)
 struct parsed {
 	struct command_globals globals;
 	char pid_root[64];
+	char config_path[2 * PATH_MAX];
+	char root_path[2 * PATH_MAX];
 	int level;
 	bool json;
 	const struct command *instead; /* --help, --version */
 };
+
+/* Made absolute: a running postern leaves the folder that it was started in. */
+static const char *absolute(const char *path, char room[2 * PATH_MAX])
+{
+	char folder[PATH_MAX];
+
+	if (path[0] == '/' || !getcwd(folder, sizeof(folder)))
+		return path;
+	snprintf(room, (size_t)2 * PATH_MAX, "%s/%s", folder, path);
+	return room;
+}
 
 /* One option into *out; false when its value is not one. */
 static bool take_global(enum global which, const char *value, struct parsed *out)
@@ -141,16 +167,21 @@ static bool take_global(enum global which, const char *value, struct parsed *out
 
 	switch (which) {
 	case GLOBAL_CONFIG:
-		out->globals.config = value;
+		out->globals.config = absolute(value, out->config_path);
 		return true;
 	case GLOBAL_ROOT:
-		out->globals.root = value;
+		out->globals.root = absolute(value, out->root_path);
+		out->globals.root_is_given = true;
 		return true;
+	case GLOBAL_SOCKET:
+		out->globals.socket = value;
+		return value[0] == '/';
 	case GLOBAL_PID:
 		if (!span_to_number(span_from(value), INT_MAX, &pid) || pid == 0)
 			return false;
 		snprintf(out->pid_root, sizeof(out->pid_root), "/proc/%lu/root", pid);
 		out->globals.root = out->pid_root;
+		out->globals.root_is_given = true;
 		return true;
 	case GLOBAL_LEVEL:
 		out->level = log_level_parse(value);
@@ -172,12 +203,14 @@ static bool take_global(enum global which, const char *value, struct parsed *out
 
 int main(int argc, char **argv)
 {
-	struct parsed parsed = { .globals.root = "/", .level = LOG_LEVEL_NOTICE };
+	struct parsed parsed = { .globals = { .root = "/", .socket = STATUS_SOCKET_DEFAULT },
+				 .level = LOG_LEVEL_NOTICE };
 	struct option longs[GLOBAL_COUNT + 1] = { 0 };
 	const struct command *command;
 	int which, found;
 	char room[3];
 
+	signal_state_capture();
 	/* Whatever our parent had: children are waited for, a closed pipe is an error. */
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);

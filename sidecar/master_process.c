@@ -5,16 +5,16 @@
 #include "patchers/base/buf.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
-#include "rootfs.h"
+#include "process.h"
 #include "textfile.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
+
+enum { START_WAIT_MS = 5000, START_STEP_MS = 10 };
 
 void master_process_release(struct master_process *master)
 {
@@ -23,33 +23,47 @@ void master_process_release(struct master_process *master)
 	*master = (struct master_process)MASTER_PROCESS_INIT;
 }
 
-/* The program's file name; after an upgrade the link says " (deleted)" too. */
-static bool runs_program(pid_t pid, const char *program)
+/* Checked after the process was opened: what is checked is what will be signalled. */
+static bool is_the_master(pid_t pid, int pidfd, pid_t number, const struct rootfs *root,
+			  const char *program)
 {
-	char path[64], exe[PATH_MAX];
-	size_t want = strlen(program);
-	const char *name;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	n = readlink(path, exe, sizeof(exe) - 1);
-	if (n < 0)
-		return false;
-	exe[n] = '\0';
-	name = strrchr(exe, '/');
-	name = name ? name + 1 : exe;
-	return strncmp(name, program, want) == 0 &&
-	       (name[want] == '\0' || strcmp(name + want, " (deleted)") == 0);
+	return process_inner_number(pid) == number && process_runs(pid, program) &&
+	       process_lives_in(pid, root) && process_is_alive(pidfd);
 }
 
-static bool lives_in(pid_t pid, const struct rootfs *root)
+/* 1 and the process in *out, 0 when this one is not it, or an error. */
+static int try_process(pid_t pid, pid_t number, const struct rootfs *root, const char *program,
+		       struct master_process *out, struct error *err)
 {
-	struct stat ours, theirs;
-	char path[64];
+	int pidfd = process_open(pid);
 
-	snprintf(path, sizeof(path), "/proc/%d/root/.", (int)pid);
-	return fstat(root->fd, &ours) == 0 && stat(path, &theirs) == 0 &&
-	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+	if (pidfd == -ESRCH)
+		return 0;
+	if (pidfd < 0)
+		return error_code(err, pidfd, "open process %d", (int)pid);
+	if (!is_the_master(pid, pidfd, number, root, program)) {
+		close(pidfd);
+		return 0;
+	}
+	*out = (struct master_process){ .pid = pid, .pidfd = pidfd };
+	return 1;
+}
+
+/*
+ * The number is the master's own: in a process namespace below ours, it has
+ * another one here.
+ */
+static int find_by_inner_number(pid_t number, const struct rootfs *root, const char *program,
+				struct master_process *out, struct error *err)
+{
+	CLEANUP(process_walk_release) struct process_walk walk = PROCESS_WALK_INIT;
+	int rc = process_walk_init(&walk, err);
+	pid_t pid;
+
+	while (rc == 0 && (pid = process_walk_next(&walk)) > 0)
+		if (pid != number && process_inner_number(pid) == number)
+			rc = try_process(pid, number, root, program, out, err);
+	return rc;
 }
 
 int master_process_find(const struct rootfs *root, const char *pid_file, const char *program,
@@ -57,38 +71,39 @@ int master_process_find(const struct rootfs *root, const char *pid_file, const c
 {
 	cleanup_buf struct buf text = BUF_INIT;
 	unsigned long number;
-	cleanup_fd int pidfd = -1;
 	int rc = textfile_read(root, pid_file, &text, err);
 
 	if (rc == -ENOENT || rc == -ENOTDIR)
-		return 0;
+		return MASTER_PROCESS_NONE;
 	if (rc < 0)
 		return rc;
 	if (!span_to_number(span_trim(buf_span(&text), " \t\r\n"), INT_MAX, &number) || number < 1)
-		return 0;
-	/* The descriptor first: what is checked then is what will be signalled. */
-	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)number, 0);
-	/* EINVAL, ENOENT: the number is a thread's by now. */
-	if (pidfd < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT))
-		return 0;
-	if (pidfd < 0)
-		return error_errno(err, "open process %lu", number);
-	if (!runs_program((pid_t)number, program) || !lives_in((pid_t)number, root))
-		return 0;
-	*out = (struct master_process){ .pid = (pid_t)number, .pidfd = pidfd };
-	if (!master_process_is_alive(out)) {
-		*out = (struct master_process)MASTER_PROCESS_INIT;
-		return 0;
+		return MASTER_PROCESS_NONE;
+	rc = try_process((pid_t)number, (pid_t)number, root, program, out, err);
+	if (rc == 0)
+		rc = find_by_inner_number((pid_t)number, root, program, out, err);
+	if (rc <= 0)
+		return rc;
+	return process_catches(out->pid, SIGHUP) ? MASTER_PROCESS_READY : MASTER_PROCESS_STARTING;
+}
+
+bool master_process_await(const struct master_process *master)
+{
+	const struct timespec step = { .tv_nsec = START_STEP_MS * 1000000L };
+
+	for (int waited = 0; waited < START_WAIT_MS; waited += START_STEP_MS) {
+		if (process_catches(master->pid, SIGHUP))
+			return master_process_is_alive(master);
+		if (!master_process_is_alive(master))
+			return false;
+		nanosleep(&step, NULL);
 	}
-	steal_fd(&pidfd);
-	return 1;
+	return false;
 }
 
 bool master_process_is_alive(const struct master_process *master)
 {
-	struct pollfd ended = { .fd = master->pidfd, .events = POLLIN };
-
-	return poll(&ended, 1, 0) == 0;
+	return process_is_alive(master->pidfd);
 }
 
 int master_process_reload(const struct master_process *master, struct error *err)

@@ -19,13 +19,28 @@ struct master_process {
 
 #define MASTER_PROCESS_INIT { .pidfd = -1 }
 
+enum master_process_state {
+	MASTER_PROCESS_NONE,     /* nobody there */
+	MASTER_PROCESS_READY,    /* runs, and may be told to reload */
+	MASTER_PROCESS_STARTING, /* runs, but a SIGHUP would end it */
+};
+
 /*
- * 1 and the process; 0 when the file is missing, or names a process that is
- * gone, runs another program than `program`, or lives in another root (a stale
- * pid file).  Release with master_process_release().
+ * The state, and unless it is NONE the process.  NONE when the file is missing,
+ * or names a process that is gone, runs another program than `program`, or
+ * lives in another root (a stale pid file).  The number in the file is taken for
+ * the process's own, in the process namespace that it is in: that may be one
+ * below ours.  Release with master_process_release().
+ *
+ * Postfix's master writes its pid file, opens its sockets, and only then
+ * catches SIGHUP; Dovecot's catches it before it writes the file.
  */
 int master_process_find(const struct rootfs *root, const char *pid_file, const char *program,
 			struct master_process *out, struct error *err);
+
+/* Wait until a starting master is ready, 5 s at most; whether it is. */
+bool master_process_await(const struct master_process *master);
+
 void master_process_release(struct master_process *master);
 
 bool master_process_is_alive(const struct master_process *master);

@@ -4,6 +4,7 @@
 
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
+#include "process.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -13,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-enum { LISTENERS_MAX = 64, TCP_LISTEN = 0x0a };
 
 /*
  * With SO_REUSEADDR, as a server binds: what lingers in TIME_WAIT does not
@@ -46,139 +45,127 @@ static int try_bind(int family, const char *address, uint16_t port)
 	return rc < 0 ? -errno : 0;
 }
 
-/* A socket that listens on the port. */
-struct listener {
-	unsigned long inode;
-	int family;
-	unsigned char address[16]; /* network byte order */
-	bool is_owners;
-};
-
-struct listeners {
-	struct listener items[LISTENERS_MAX];
-	size_t n;
-};
-
-/* An address of /proc/net: 32-bit words of network bytes, printed as numbers. */
-static bool parse_address(const char *hex, struct listener *out)
+/* Which of the sockets a process holds: 1 some, 0 none, -EACCES: that is not told. */
+static int find_held(pid_t pid, const struct listening *listeners, bool held[LISTENING_MAX])
 {
-	size_t words = strlen(hex) / 8;
-
-	if (words != 1 && words != 4)
-		return false;
-	out->family = words == 4 ? AF_INET6 : AF_INET;
-	for (size_t i = 0; i < words; i++) {
-		unsigned word;
-
-		if (sscanf(hex + i * 8, "%8x", &word) != 1)
-			return false;
-		memcpy(out->address + i * 4, &word, 4);
-	}
-	return true;
-}
-
-/* Sockets that listen on the port: proc(5), /proc/net/tcp and tcp6. */
-static void find_listening(const char *path, uint16_t port, struct listeners *out)
-{
-	FILE *file = fopen(path, "re");
-	char line[512];
-
-	if (!file)
-		return;
-	while (out->n < LISTENERS_MAX && fgets(line, sizeof(line), file)) {
-		struct listener found = { 0 };
-		unsigned local_port, state;
-		char hex[33];
-
-		if (sscanf(line,
-			   " %*u: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu",
-			   hex, &local_port, &state, &found.inode) == 4 &&
-		    local_port == port && state == TCP_LISTEN && parse_address(hex, &found))
-			out->items[out->n++] = found;
-	}
-	fclose(file);
-}
-
-static struct listeners find_all_listening(uint16_t port)
-{
-	struct listeners all = { .n = 0 };
-
-	find_listening("/proc/net/tcp", port, &all);
-	find_listening("/proc/net/tcp6", port, &all);
-	return all;
-}
-
-/* Which of the sockets a process holds; whether any. */
-static bool find_held(const char *pid, const struct listeners *listeners, bool held[LISTENERS_MAX])
-{
-	char path[64], link[64];
+	char path[PROCESS_PATH_MAX], link[64];
 	struct dirent *entry;
-	bool any = false;
+	int rc = 0;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
+	if (!dir)
+		return errno == EACCES ? -EACCES : 0;
+	while (rc >= 0 && (entry = readdir(dir))) {
 		ssize_t n = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
 		unsigned long inode;
 
+		if (n < 0 && errno == EACCES)
+			rc = -EACCES;
 		if (n <= 0)
 			continue;
 		link[n] = '\0';
 		if (sscanf(link, "socket:[%lu]", &inode) != 1)
 			continue;
 		for (size_t i = 0; i < listeners->n; i++)
-			if (listeners->items[i].inode == inode)
-				any = held[i] = true;
+			if (listeners->items[i].inode == inode) {
+				held[i] = true;
+				rc = 1;
+			}
 	}
-	if (dir)
-		closedir(dir);
+	closedir(dir);
+	return rc;
+}
+
+static bool is_child_of(pid_t pid, pid_t parent)
+{
+	struct process_stat stat;
+
+	return process_read_stat(pid, &stat) == 0 && stat.parent == parent;
+}
+
+/*
+ * Without CAP_SYS_PTRACE nobody is told what Postfix's master holds (see
+ * process.h).  A socket of its user that no other process is seen to hold, but
+ * for its own children, is taken for its own.
+ */
+static bool find_by_exclusion(const struct listening *listeners, pid_t owner,
+			      bool held[LISTENING_MAX])
+{
+	CLEANUP(process_walk_release) struct process_walk walk = PROCESS_WALK_INIT;
+	bool any = false;
+	uid_t user;
+	pid_t pid;
+
+	if (!process_user(owner, &user) || process_walk_init(&walk, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < listeners->n; i++)
+		held[i] = listeners->items[i].user == user;
+	while ((pid = process_walk_next(&walk)) > 0) {
+		bool others[LISTENING_MAX] = { false };
+
+		if (pid == owner || find_held(pid, listeners, others) != 1 ||
+		    is_child_of(pid, owner))
+			continue;
+		for (size_t i = 0; i < listeners->n; i++)
+			held[i] = held[i] && !others[i];
+	}
+	for (size_t i = 0; i < listeners->n; i++)
+		any = any || held[i];
 	return any;
 }
 
-static void mark_owners(struct listeners *listeners, pid_t owner)
+static void mark_owners(struct listening *listeners, pid_t owner)
 {
-	bool held[LISTENERS_MAX] = { false };
-	char pid[24];
+	bool held[LISTENING_MAX] = { false };
+	bool any;
+	int rc;
 
-	snprintf(pid, sizeof(pid), "%d", (int)owner);
-	if (owner <= 0 || !find_held(pid, listeners, held))
+	if (owner <= 0 || listeners->n == 0)
 		return;
-	for (size_t i = 0; i < listeners->n; i++)
+	rc = find_held(owner, listeners, held);
+	any = rc == -EACCES ? find_by_exclusion(listeners, owner, held) : rc == 1;
+	for (size_t i = 0; i < listeners->n && any; i++)
 		listeners->items[i].is_owners = held[i];
 }
 
-/* "process 123 (nc)" of the first process that holds one of the sockets. */
-static void describe_holder(const struct listeners *listeners, char *out, size_t size)
+void ports_look(const uint16_t *ports, size_t n_ports, pid_t owner, struct listening *out)
 {
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
+	listening_find((struct listening_ports){ .items = ports, .n = n_ports }, out);
+	mark_owners(out, owner);
+}
+
+/* "process 123 (nc)" of the first process that holds one of the sockets. */
+static void describe_holder(const struct listening *listeners, char *out, size_t size)
+{
+	CLEANUP(process_walk_release) struct process_walk walk = PROCESS_WALK_INIT;
+	pid_t pid;
 
 	snprintf(out, size, "another program");
-	while (proc && (entry = readdir(proc))) {
-		bool held[LISTENERS_MAX] = { false };
-		char path[64], comm[64] = "?";
+	if (process_walk_init(&walk, NULL) < 0)
+		return;
+	while ((pid = process_walk_next(&walk)) > 0) {
+		bool held[LISTENING_MAX] = { false };
+		char path[PROCESS_PATH_MAX], comm[64] = "?";
 		FILE *file;
 
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
-		    !find_held(entry->d_name, listeners, held))
+		if (find_held(pid, listeners, held) != 1)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%.20s/comm", entry->d_name);
+		snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
 		file = fopen(path, "re");
 		if (file) {
 			if (fgets(comm, sizeof(comm), file))
 				comm[strcspn(comm, "\n")] = '\0';
 			fclose(file);
 		}
-		snprintf(out, size, "process %.20s (%s)", entry->d_name, comm);
-		break;
+		snprintf(out, size, "process %d (%s)", (int)pid, comm);
+		return;
 	}
-	if (proc)
-		closedir(proc);
 }
 
 /* Whether an address of the family ("" for all) is one that the socket has. */
-static bool stands_in_the_way(const struct listener *l, int family, const char *address)
+static bool stands_in_the_way(const struct listening_socket *l, int family, const char *address)
 {
 	static const unsigned char any[16];
 	unsigned char wanted[16] = { 0 };
@@ -196,14 +183,14 @@ static bool stands_in_the_way(const struct listener *l, int family, const char *
  * Of the sockets that keep an address of the family from being bound, those
  * that are not the owner's.  True when the owner holds all of them.
  */
-static bool find_foreign(const struct listeners *all, int family, const char *address,
-			 struct listeners *out)
+static bool find_foreign(const struct listening *all, int family, const char *address,
+			 struct listening *out)
 {
 	bool any_own = false;
 
 	out->n = 0;
 	for (size_t i = 0; i < all->n; i++) {
-		const struct listener *l = &all->items[i];
+		const struct listening_socket *l = &all->items[i];
 
 		if (!stands_in_the_way(l, family, address))
 			continue;
@@ -220,7 +207,7 @@ static bool find_foreign(const struct listeners *all, int family, const char *ad
 static int check_family(int family, const char *address, uint16_t port, pid_t owner,
 			struct error *err)
 {
-	struct listeners all, foreign;
+	struct listening all, foreign;
 	int rc = try_bind(family, address, port);
 	char holder[128];
 
@@ -229,8 +216,7 @@ static int check_family(int family, const char *address, uint16_t port, pid_t ow
 	if (rc != -EADDRINUSE)
 		return error_code(err, rc, "port %u%s%s cannot be bound", port,
 				  address[0] ? " on " : "", address);
-	all = find_all_listening(port);
-	mark_owners(&all, owner);
+	ports_look(&port, 1, owner, &all);
 	if (find_foreign(&all, family, address, &foreign))
 		return 0;
 	describe_holder(&foreign, holder, sizeof(holder));
@@ -245,18 +231,24 @@ int ports_check(const char *address, uint16_t port, pid_t owner, struct error *e
 	return rc == 0 ? check_family(AF_INET6, address, port, owner, err) : rc;
 }
 
+bool ports_was_open(const struct listening *seen, uint16_t port)
+{
+	for (size_t i = 0; i < seen->n; i++)
+		if (seen->items[i].is_owners && seen->items[i].port == port)
+			return true;
+	return false;
+}
+
 bool ports_is_open(uint16_t port, pid_t owner)
 {
-	struct listeners all = find_all_listening(port);
-	bool held[LISTENERS_MAX] = { false };
-	char pid[24];
+	struct listening seen;
 
-	snprintf(pid, sizeof(pid), "%d", (int)owner);
-	return find_held(pid, &all, held);
+	ports_look(&port, 1, owner, &seen);
+	return ports_was_open(&seen, port);
 }
 
 /* Which of two sockets to speak to: IPv4 before IPv6, every address before one. */
-static int rank_of(const struct listener *l)
+static int rank_of(const struct listening_socket *l)
 {
 	static const unsigned char any[16];
 	bool is_any = memcmp(l->address, any, sizeof(l->address)) == 0;
@@ -264,15 +256,16 @@ static int rank_of(const struct listener *l)
 	return (l->family == AF_INET ? 2 : 1) + (is_any ? 2 : 0);
 }
 
-bool ports_find_address(uint16_t port, pid_t owner, char out[PORTS_ADDRESS_MAX])
+bool ports_address_of(const struct listening *seen, uint16_t port, char out[PORTS_ADDRESS_MAX])
 {
-	struct listeners all = find_all_listening(port);
-	const struct listener *best = NULL;
+	const struct listening_socket *best = NULL;
 
-	mark_owners(&all, owner);
-	for (size_t i = 0; i < all.n; i++)
-		if (all.items[i].is_owners && (!best || rank_of(&all.items[i]) > rank_of(best)))
-			best = &all.items[i];
+	for (size_t i = 0; i < seen->n; i++) {
+		const struct listening_socket *l = &seen->items[i];
+
+		if (l->is_owners && l->port == port && (!best || rank_of(l) > rank_of(best)))
+			best = l;
+	}
 	if (!best)
 		return false;
 	if (rank_of(best) == 4)
@@ -282,4 +275,12 @@ bool ports_find_address(uint16_t port, pid_t owner, char out[PORTS_ADDRESS_MAX])
 	else if (!inet_ntop(best->family, best->address, out, PORTS_ADDRESS_MAX))
 		return false;
 	return true;
+}
+
+bool ports_find_address(uint16_t port, pid_t owner, char out[PORTS_ADDRESS_MAX])
+{
+	struct listening seen;
+
+	ports_look(&port, 1, owner, &seen);
+	return ports_address_of(&seen, port, out);
 }

@@ -4,9 +4,14 @@
  *
  * Postfix's master exits when it cannot bind one of its ports at a reload, and
  * Dovecot's does at its start: so it is asked before anything is written.
+ *
+ * Which sockets the owner holds, the kernel may refuse to tell (see process.h).
+ * Then those count that its user made and nobody else is seen to hold.
  */
 #ifndef SIDECAR_PORTS_H
 #define SIDECAR_PORTS_H
+
+#include "listening.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,12 +31,22 @@ int ports_check(const char *address, uint16_t port, pid_t owner, struct error *e
 enum { PORTS_ADDRESS_MAX = 64 };
 
 /*
- * Where the process listens on the port: "" for every IPv4 address, "::1" for
- * every IPv6 address alone, or the one address.  False when it does not.
+ * What listens on some ports at one moment, and which of it the owner holds.
+ * To ask for all ports at once is hardly dearer than to ask for one of them.
  */
-bool ports_find_address(uint16_t port, pid_t owner, char out[PORTS_ADDRESS_MAX]);
+void ports_look(const uint16_t *ports, size_t n_ports, pid_t owner, struct listening *out);
 
-/* Whether the process holds a socket that listens on the port. */
+/* Whether the owner listened on the port, one of those looked at. */
+bool ports_was_open(const struct listening *seen, uint16_t port);
+
+/*
+ * Where the owner listened: "" for every IPv4 address, "::1" for every IPv6
+ * address alone, or the one address.  False when it did not.
+ */
+bool ports_address_of(const struct listening *seen, uint16_t port, char out[PORTS_ADDRESS_MAX]);
+
+/* The same two, of one port as it is now. */
+bool ports_find_address(uint16_t port, pid_t owner, char out[PORTS_ADDRESS_MAX]);
 bool ports_is_open(uint16_t port, pid_t owner);
 
 #endif

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* postfix_server - Postfix: main.cf, master.cf, postconf(1), its master(8). */
+#include "overrides.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "patchers/base/notes.h"
 #include "patchers/main_cf.h"
 #include "patchers/master_cf.h"
+#include "patchers/override_record.h"
+#include "patchers/postfix_overrides.h"
 #include "patchers/postfix_twins.h"
 #include "patchers/postfix_value.h"
-#include "ports.h"
+#include "postfix_ports.h"
 #include "server.h"
 #include "settings.h"
 #include "textfile.h"
@@ -15,6 +18,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+
+/* Its programs wait for a main.cf younger than two seconds. */
+enum { MAIN_CF_AGE_S = 3 };
 
 struct postfix {
 	char *master_cf_path;
@@ -53,42 +59,64 @@ static struct postfix *make_own(const char *directory)
 	return postfix;
 }
 
-static int read_main_cf(const struct host *host, struct postfix *postfix, struct error *err)
+/* queue_directory/process_id_directory/master.pid, see master(8). */
+static int add_pid_path(const struct postfix *postfix, struct buf *out, struct error *err)
 {
-	int rc = textfile_read(&host->root, postfix->main_cf_path, &postfix->main_cf_text, err);
+	int rc = postfix_value_get(&postfix->main_cf, NULL, span_from("queue_directory"), out, err);
 
-	if (rc < 0)
-		return rc;
-	rc = main_cf_parse(buf_span(&postfix->main_cf_text), &postfix->main_cf, err);
+	if (rc >= 0) {
+		buf_add_char(out, '/');
+		rc = postfix_value_get(&postfix->main_cf, NULL, span_from("process_id_directory"),
+				       out, err);
+	}
+	buf_add_text(out, "/master.pid");
+	if (rc >= 0)
+		rc = buf_check(out, err);
 	return rc < 0 ? error_wrap(err, rc, "%s", postfix->main_cf_path) : 0;
 }
 
-/* queue_directory/process_id_directory/master.pid, see master(8). */
 static int find_master(const struct host *host, struct server *server, struct error *err)
 {
-	const struct postfix *postfix = server->own;
 	cleanup_buf struct buf path = BUF_INIT;
-	int rc = postfix_value_get(&postfix->main_cf, NULL, span_from("queue_directory"), &path,
-				   err);
+	int rc = add_pid_path(server->own, &path, err);
 
-	if (rc >= 0) {
-		buf_add_char(&path, '/');
-		rc = postfix_value_get(&postfix->main_cf, NULL, span_from("process_id_directory"),
-				       &path, err);
-	}
-	buf_add_text(&path, "/master.pid");
-	if (rc >= 0)
-		rc = buf_check(&path, err);
 	if (rc < 0)
-		return error_wrap(err, rc, "%s", postfix->main_cf_path);
+		return rc;
 	rc = master_process_find(&host->root, buf_text(&path), "master", &server->master, err);
-	server->running = rc == 1;
+	if (rc >= 0) {
+		static const char *const names[] = { "master.pid", NULL };
+		char *slash = strrchr(path.data, '/');
+		int added;
+
+		*slash = '\0';
+		added = server_add_folder(server, path.data, names, true, err);
+		if (added < 0)
+			return added;
+	}
+	server->running = rc == MASTER_PROCESS_READY;
+	server->starting = rc == MASTER_PROCESS_STARTING;
 	return rc < 0 ? rc : 0;
 }
 
-static int add_twins(struct server *server, const struct postfix_plan *plan, struct error *err)
+/* Whether an entry of ours stands on that port. */
+static bool stands_already(const struct host *host, const struct master_cf *cf, uint16_t port)
 {
-	int rc = 0;
+	for (size_t i = 0; i < cf->n_entries; i++)
+		if (span_is(master_cf_get(&cf->entries[i], MASTER_CF_TYPE), "inet") &&
+		    postfix_marks_entry_is_ours(&cf->entries[i]) &&
+		    inet_service_parse(master_cf_get(&cf->entries[i], MASTER_CF_NAME),
+				       &host->port_names)
+				    .port == port)
+			return true;
+	return false;
+}
+
+/* `now` is the file as it is: the plan may have been made on another text. */
+static int add_twins(const struct host *host, struct server *server, struct span now,
+		     const struct postfix_plan *plan, struct error *err)
+{
+	CLEANUP(master_cf_release) struct master_cf cf = { 0 };
+	int rc = master_cf_parse(now, &cf, err);
 
 	for (size_t i = 0; i < plan->n_twins && rc == 0; i++) {
 		const struct postfix_twin *t = &plan->twins[i];
@@ -100,7 +128,7 @@ static int add_twins(struct server *server, const struct postfix_plan *plan, str
 			.port = t->port,
 			.protocol = PROBE_SMTP,
 			.tls = t->implicit_tls,
-			.is_new = t->is_new,
+			.is_new = t->is_new && !stands_already(host, &cf, t->port),
 		};
 
 		rc = server_add_twin(server, &twin, err);
@@ -147,40 +175,221 @@ static int find_closing(const struct host *host, struct server *server, struct s
 	return rc;
 }
 
-/* The master.cf wanted, into `wanted`. */
-static int plan_master_cf(const struct host *host, const struct settings *settings, bool revert,
-			  struct server *server, struct span now, struct buf *wanted,
-			  struct notes *notes, struct error *err)
+/* The files as they are, and as they shall be. */
+struct texts {
+	struct buf main_now, main_wanted;
+	struct buf master_now, master_wanted;
+	struct buf record_now, record_wanted, record_settled;
+	bool record_exists;
+	bool overridden; /* overrides are in force, or are to be undone */
+};
+
+static void texts_release(struct texts *t)
+{
+	buf_release(&t->main_now);
+	buf_release(&t->main_wanted);
+	buf_release(&t->master_now);
+	buf_release(&t->master_wanted);
+	buf_release(&t->record_now);
+	buf_release(&t->record_wanted);
+	buf_release(&t->record_settled);
+}
+
+/* "FILE:" before a message that begins with a line. */
+static int in_file(struct error *err, int rc, const char *path)
+{
+	return rc < 0 ? error_set(err, rc, "%s:%s", path, strdupa(err ? err->msg : "")) : rc;
+}
+
+static const struct override_source no_source;
+
+static int read_overrides(const struct server_request *request, struct postfix_overrides *main_cf,
+			  struct postfix_overrides *master_cf, struct notes *notes,
+			  struct error *err)
+{
+	bool wanted = !request->revert && request->settings->postfix.enabled;
+	const struct override_source *files = request->overrides->files;
+	const struct override_source *main_source = wanted ? &files[OVERRIDE_MAIN_CF] : &no_source;
+	const struct override_source *master_source =
+		wanted ? &files[OVERRIDE_MASTER_CF] : &no_source;
+	int rc = in_file(err,
+			 postfix_overrides_read_main(buf_span(&main_source->text), main_cf, err),
+			 main_source->path);
+
+	if (rc == 0)
+		rc = in_file(err,
+			     postfix_overrides_read_master(buf_span(&master_source->text),
+							   master_cf, notes, err),
+			     master_source->path);
+	return rc;
+}
+
+/*
+ * The texts with the owner's overrides in force.  Of master.cf what is ours is
+ * taken out before: the twins are planned on the result.
+ */
+static int apply_overrides(const struct server_request *request, const struct postfix *postfix,
+			   struct texts *t, struct notes *notes, struct error *err)
+{
+	CLEANUP(postfix_overrides_release)
+	struct postfix_overrides main_cf = POSTFIX_OVERRIDES_INIT;
+	CLEANUP(postfix_overrides_release)
+	struct postfix_overrides master_cf = POSTFIX_OVERRIDES_INIT;
+	CLEANUP(override_record_release) struct override_record before = OVERRIDE_RECORD_INIT;
+	CLEANUP(override_record_release) struct override_record after = OVERRIDE_RECORD_INIT;
+	struct postfix_overrides_request of_main = { .overrides = &main_cf, .before = &before };
+	struct postfix_overrides_request of_master = { .overrides = &master_cf, .before = &before };
+	cleanup_buf struct buf stripped = BUF_INIT;
+	int rc = in_file(err, override_record_parse(buf_span(&t->record_now), &before, err),
+			 OVERRIDES_POSTFIX_RECORD);
+
+	if (rc == 0)
+		rc = read_overrides(request, &main_cf, &master_cf, notes, err);
+	t->overridden = main_cf.n_items > 0 || master_cf.n_items > 0 || before.n_items > 0;
+	if (rc < 0 || !t->overridden)
+		return rc;
+	of_main.text = buf_span(&t->main_now);
+	rc = in_file(err, postfix_overrides_main(&of_main, &t->main_wanted, &after, notes, err),
+		     postfix->main_cf_path);
+	if (rc == 0)
+		rc = postfix_twins_strip_loose(buf_span(&t->master_now), &stripped, err);
+	of_master.text = buf_span(&stripped);
+	if (rc == 0)
+		rc = in_file(
+			err,
+			postfix_overrides_master(&of_master, &t->master_wanted, &after, notes, err),
+			postfix->master_cf_path);
+	if (rc == 0 && span_equal(buf_span(&t->main_now), buf_span(&t->main_wanted)) &&
+	    span_equal(buf_span(&stripped), buf_span(&t->master_wanted)))
+		override_record_settle(&after);
+	if (rc == 0)
+		rc = override_record_print(&after, &t->record_wanted, err);
+	override_record_settle(&after);
+	return rc < 0 ? rc : override_record_print(&after, &t->record_settled, err);
+}
+
+/* The master.cf wanted, twins and all, over t->master_wanted. */
+static int plan_master_cf(const struct server_request *request, struct server *server,
+			  struct texts *t, struct notes *notes, struct error *err)
 {
 	const struct postfix *postfix = server->own;
-	const struct postfix_twins_request request = {
-		.master_cf = now,
+	const struct settings *settings = request->settings;
+	struct span base = buf_span(t->overridden ? &t->master_wanted : &t->master_now);
+	const struct postfix_twins_request twins_request = {
+		.master_cf = base,
 		.main_cf = &postfix->main_cf,
-		.port_names = &host->port_names,
+		.port_names = &request->host->port_names,
 		.listeners = settings->postfix.listeners,
 		.n_listeners = settings->postfix.n_listeners,
 		.in_place = settings->in_place,
 	};
 	struct postfix_plan plan = { 0 };
+	struct buf wanted = BUF_INIT;
 	int rc;
 
-	if (revert || !settings->postfix.enabled)
-		return postfix_twins_strip_loose(now, wanted, err);
-	rc = postfix_twins_plan(&request, &plan, notes, err);
-	if (rc < 0)
-		return rc;
-	rc = add_twins(server, &plan, err);
-	*wanted = plan.text;
-	plan.text = (struct buf)BUF_INIT;
-	postfix_plan_release(&plan);
-	return rc;
+	if (request->revert || !settings->postfix.enabled) {
+		rc = postfix_twins_strip_loose(base, &wanted, err);
+	} else {
+		rc = postfix_twins_plan(&twins_request, &plan, notes, err);
+		if (rc == 0)
+			rc = add_twins(request->host, server, buf_span(&t->master_now), &plan, err);
+		wanted = plan.text;
+		plan.text = (struct buf)BUF_INIT;
+		postfix_plan_release(&plan);
+	}
+	buf_release(&t->master_wanted);
+	t->master_wanted = wanted;
+	return in_file(err, rc, postfix->master_cf_path);
 }
 
-static int survey(const struct host *host, const struct settings *settings, bool revert,
-		  struct server *server, struct notes *notes, struct error *err)
+static int read_texts(const struct host *host, const struct postfix *postfix, struct texts *t,
+		      struct error *err)
 {
+	int rc = textfile_read(&host->root, postfix->main_cf_path, &t->main_now, err);
+
+	if (rc < 0)
+		return rc;
+	rc = textfile_read(&host->root, OVERRIDES_POSTFIX_RECORD, &t->record_now, err);
+	t->record_exists = rc == 0;
+	return rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
+}
+
+static void digest_texts(const struct server_request *request, const struct texts *t,
+			 struct digest *out)
+{
+	struct digest_maker maker;
+
+	digest_start(&maker);
+	digest_add(&maker, buf_span(&t->main_now));
+	digest_add(&maker, buf_span(&t->master_now));
+	overrides_digest(request->overrides, &maker);
+	digest_finish(&maker, out);
+}
+
+static int parse_main_cf(struct postfix *postfix, const struct buf *text, struct error *err)
+{
+	int rc;
+
+	main_cf_release(&postfix->main_cf);
+	buf_clear(&postfix->main_cf_text);
+	buf_add(&postfix->main_cf_text, buf_span(text));
+	rc = buf_check(&postfix->main_cf_text, err);
+	if (rc == 0)
+		rc = main_cf_parse(buf_span(&postfix->main_cf_text), &postfix->main_cf, err);
+	return rc < 0 ? error_wrap(err, rc, "%s", postfix->main_cf_path) : 0;
+}
+
+/*
+ * The main.cf with the overrides.  A running master stays in its queue directory
+ * while its children go to the new one; and we would not find it again.
+ */
+static int parse_wanted(const struct server *server, struct postfix *postfix,
+			const struct buf *text, struct error *err)
+{
+	cleanup_buf struct buf before = BUF_INIT, after = BUF_INIT;
+	int rc = add_pid_path(postfix, &before, err);
+
+	if (rc == 0)
+		rc = parse_main_cf(postfix, text, err);
+	if (rc == 0)
+		rc = add_pid_path(postfix, &after, err);
+	if (rc < 0 || !(server->running || server->starting) ||
+	    span_equal(buf_span(&before), buf_span(&after)))
+		return rc;
+	return error_set(err, -EINVAL,
+			 "%s: the overrides move Postfix from %s to %s: that needs a restart of "
+			 "it, not a reload",
+			 postfix->main_cf_path, buf_text(&before), buf_text(&after));
+}
+
+static int add_changes(struct server *server, struct texts *t, struct error *err)
+{
+	const struct postfix *postfix = server->own;
+	int rc = server_add_change(server, postfix->master_cf_path, true, &t->master_now, true,
+				   &t->master_wanted, err);
+
+	if (rc < 0 || !t->overridden)
+		return rc;
+	rc = server_add_change(server, postfix->main_cf_path, true, &t->main_now, true,
+			       &t->main_wanted, err);
+	for (size_t i = 0; i < server->n_changes; i++)
+		if (strcmp(server->changes[i].path, postfix->main_cf_path) == 0)
+			server->changes[i].age_s = MAIN_CF_AGE_S;
+	return rc < 0 ? rc
+		      : server_set_record(server, OVERRIDES_POSTFIX_RECORD, t->record_exists,
+					  &t->record_now, &t->record_wanted, &t->record_settled,
+					  err);
+}
+
+static const char *const config_names[] = { "main.cf", "master.cf", NULL };
+
+static int survey(const struct server_request *request, struct server *server, struct notes *notes,
+		  struct error *err)
+{
+	const struct settings *settings = request->settings;
+	const struct host *host = request->host;
 	struct postfix *postfix = make_own(settings->postfix.config_directory);
-	cleanup_buf struct buf now = BUF_INIT, wanted = BUF_INIT;
+	CLEANUP(texts_release) struct texts t = { 0 };
 	int rc;
 
 	server->kind = &postfix_server;
@@ -188,32 +397,40 @@ static int survey(const struct host *host, const struct settings *settings, bool
 	server->own = postfix;
 	if (!postfix)
 		return error_set(err, -ENOMEM, "out of memory");
-	rc = textfile_read(&host->root, postfix->master_cf_path, &now, err);
+	rc = server_add_folder(server, settings->postfix.config_directory, config_names, false,
+			       err);
+	if (rc == 0)
+		rc = textfile_read(&host->root, postfix->master_cf_path, &t.master_now, err);
 	if (rc == -ENOENT || rc == -ENOTDIR)
 		return 0; /* no Postfix here */
 	if (rc < 0)
 		return rc;
 	server->present = true;
-	if (!server->enabled && !span_contains(buf_span(&now), "postern"))
+	if (!server->enabled && !span_contains(buf_span(&t.master_now), "postern") &&
+	    !rootfs_exists(&host->root, OVERRIDES_POSTFIX_RECORD))
 		return 0; /* switched off, and nothing of ours: not to be read */
-	rc = read_main_cf(host, postfix, err);
+	rc = read_texts(host, postfix, &t, err);
+	digest_texts(request, &t, &server->read);
+	if (rc == 0)
+		rc = parse_main_cf(postfix, &t.main_now, err);
 	if (rc == 0)
 		rc = find_master(host, server, err);
-	if (rc < 0)
-		return rc;
-	rc = plan_master_cf(host, settings, revert, server, buf_span(&now), &wanted, notes, err);
-	if (rc < 0)
-		return error_set(err, rc, "%s:%s", postfix->master_cf_path,
-				 strdupa(err ? err->msg : ""));
-	buf_add(&postfix->candidate, buf_span(&wanted));
-	rc = buf_check(&postfix->candidate, err);
 	if (rc == 0)
-		rc = server_add_change(server, postfix->master_cf_path, true, &now, true, &wanted,
-				       err);
-	if (rc < 0 || server->n_changes == 0)
+		rc = apply_overrides(request, postfix, &t, notes, err);
+	if (rc == 0 && t.overridden)
+		rc = parse_wanted(server, postfix, &t.main_wanted, err);
+	if (rc == 0)
+		rc = plan_master_cf(request, server, &t, notes, err);
+	if (rc < 0)
 		return rc;
-	rc = find_closing(host, server, buf_span(&server->changes[0].old_text), err);
-	return revert ? 0 : rc; /* then it is only for knowing when the ports are closed */
+	buf_add(&postfix->candidate, buf_span(&t.master_wanted));
+	rc = buf_check(&postfix->candidate, err);
+	if (rc < 0)
+		return rc;
+	rc = find_closing(host, server, buf_span(&t.master_now), err);
+	if (rc < 0 && !request->revert) /* then it is only for knowing when they are closed */
+		return rc;
+	return add_changes(server, &t, err);
 }
 
 /* postconf(1) lets a value pass that ends every daemon and the master. */
@@ -238,22 +455,19 @@ static int judge_protocols(const struct postfix *postfix, struct error *err)
 	return 0;
 }
 
-/* 0; 1 when the tool is not there; -EINVAL with its words. */
-static int run_judge(const struct host *host, const struct postfix *postfix,
-		     const char *const command[], struct error *err)
+/* 0, or -EINVAL with the tool's words. */
+static int hear_judge(const struct postfix *postfix, struct tool *tool, struct error *err)
 {
 	cleanup_buf struct buf said = BUF_INIT;
 	struct span words;
-	int rc = tool_run(&host->root, command, &said, err);
+	int rc = tool_verdict(tool->name, tool_finish(tool, &said, err), err);
 
-	if (rc == -ENOENT)
-		return 1;
 	if (rc <= 0)
 		return rc;
 	buf_replace(&said, HOST_JUDGE_DIRECTORY "/main.cf", postfix->main_cf_path);
 	buf_replace(&said, HOST_JUDGE_DIRECTORY "/master.cf", postfix->master_cf_path);
 	words = span_trim(buf_span(&said), " \r\n");
-	return error_set(err, -EINVAL, "%s does not accept the configuration: %.*s", command[0],
+	return error_set(err, -EINVAL, "%s does not accept the configuration: %.*s", tool->name,
 			 SERVER_WORDS(words));
 }
 
@@ -269,7 +483,8 @@ static int judge(const struct host *host, const struct server *server, struct er
 	static const char *const parameters[] = { "postmap",  "-c", HOST_JUDGE_DIRECTORY, "-q", "a",
 						  "static:b", NULL };
 	const struct postfix *postfix = server->own;
-	int rc = judge_protocols(postfix, err);
+	struct tool of_services, of_parameters;
+	int rc = judge_protocols(postfix, err), second;
 
 	if (rc == 0)
 		rc = server_write_candidate(host, "main.cf", buf_span(&postfix->main_cf_text), err);
@@ -277,79 +492,33 @@ static int judge(const struct host *host, const struct server *server, struct er
 		rc = server_write_candidate(host, "master.cf", buf_span(&postfix->candidate), err);
 	if (rc < 0)
 		return rc;
-	rc = run_judge(host, postfix, services, err);
-	return rc == 0 ? run_judge(host, postfix, parameters, err) : rc;
+	/* Both at once: neither needs the other, and there may be a processor for each. */
+	rc = tool_start(&host->root, services, &of_services, err);
+	if (rc < 0)
+		return rc == -ENOENT ? 1 : rc;
+	second = tool_start(&host->root, parameters, &of_parameters, err);
+	rc = hear_judge(postfix, &of_services, err);
+	if (second == 0)
+		second = hear_judge(postfix, &of_parameters, rc == 0 ? err : NULL);
+	if (rc < 0)
+		return rc;
+	return second == -ENOENT ? 1 : second;
 }
 
-/* Whether the master listens on some port of an entry with the same host part. */
-static bool host_is_served(const struct host *host, const struct master_cf *cf, struct span name,
-			   pid_t owner)
-{
-	for (size_t i = 0; i < cf->n_entries; i++) {
-		struct inet_service other;
-
-		if (!span_is(master_cf_get(&cf->entries[i], MASTER_CF_TYPE), "inet"))
-			continue;
-		other = inet_service_parse(master_cf_get(&cf->entries[i], MASTER_CF_NAME),
-					   &host->port_names);
-		if (span_equal(other.host, name) && ports_is_open(other.port, owner))
-			return true;
-	}
-	return false;
-}
-
-/* Could the master bind this entry?  What it holds already, it keeps. */
-static int check_entry(const struct host *host, const struct master_cf *cf, struct span name,
-		       pid_t owner, struct error *err)
-{
-	struct inet_service service = inet_service_parse(name, &host->port_names);
-	char address[64];
-
-	if (service.port == 0)
-		return error_set(err, -EINVAL,
-				 "it names no known port: Postfix would end at a reload");
-	if (owner > 0 && ports_is_open(service.port, owner))
-		return 0;
-	if (!inet_service_has_address(&service)) {
-		/* A name: whether it can be resolved here, only who has done so knows. */
-		if (owner == 0 || host_is_served(host, cf, service.host, owner))
-			return 0;
-		return error_set(err, -EINVAL,
-				 "nobody has resolved this host yet: Postfix would end "
-				 "at a reload if it cannot; reload it yourself first");
-	}
-	snprintf(address, sizeof(address), "%.*s", (int)inet_service_address(&service).len,
-		 inet_service_address(&service).data);
-	return ports_check(address, service.port, owner, err);
-}
-
-/*
- * All inet services of the candidate: one that cannot be bound ends the master
- * at the reload, whoever wrote it.
- */
 static int check_ports(const struct host *host, const struct server *server, struct error *err)
 {
-	CLEANUP(master_cf_release) struct master_cf cf = { 0 };
 	const struct postfix *postfix = server->own;
-	pid_t owner = server->running ? server->master.pid : 0;
-	int rc = master_cf_parse(buf_span(&postfix->candidate), &cf, err);
+	int rc = postfix_ports_check(buf_span(&postfix->candidate), &host->port_names,
+				     server->running ? server->master.pid : 0, err);
 
-	for (size_t i = 0; i < cf.n_entries && rc == 0; i++) {
-		const struct master_cf_entry *entry = &cf.entries[i];
-		struct span name = master_cf_get(entry, MASTER_CF_NAME);
-
-		if (!span_is(master_cf_get(entry, MASTER_CF_TYPE), "inet"))
-			continue;
-		rc = check_entry(host, &cf, name, owner, err);
-		if (rc < 0)
-			return error_wrap(err, rc, "%s: \"%.*s inet\"", postfix->master_cf_path,
-					  SPAN_ARG(name));
-	}
-	return rc;
+	return rc < 0 ? error_wrap(err, rc, "%s", postfix->master_cf_path) : 0;
 }
+
+static const char *const greeters[] = { "smtpd", "postscreen", NULL };
 
 const struct server_kind postfix_server = {
 	.name = "postfix",
+	.greeters = greeters,
 	.survey = survey,
 	.judge = judge,
 	.check_ports = check_ports,

@@ -15,7 +15,9 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { PAUSE_FIRST_MS = 3, PAUSE_MAX_MS = 200, REPLY_BYTES_MAX = 16384 };
+enum { PAUSE_FIRST_MS = 3, PAUSE_MAX_MS = 200, PATIENCE_MS = 1000, REPLY_BYTES_MAX = 16384 };
+
+#define NO_ANSWER "no answer in time"
 
 enum probe_state { PROBE_CONNECTING, PROBE_GREETING, PROBE_FAREWELL, PROBE_DONE };
 
@@ -25,6 +27,7 @@ struct attempt {
 	struct run *run;
 	struct bufferevent *conn;
 	struct event *again;
+	struct event *patience; /* over: the server of this connection says nothing */
 	enum probe_state state;
 	int pause_ms; /* before the next try */
 	struct sockaddr_storage peer;
@@ -324,6 +327,32 @@ static int set_addresses(struct attempt *a, struct sockaddr_storage *from, sockl
 	return -EINVAL;
 }
 
+static void on_silence(evutil_socket_t fd, short what, void *ctx)
+{
+	struct attempt *a = ctx;
+
+	(void)fd;
+	(void)what;
+	if (a->conn) /* neither done nor in a pause */
+		fail(a, "", NO_ANSWER);
+}
+
+/*
+ * One that waits for a ClientHello says nothing, and is one of the old
+ * generation where the new one greets: the first connection is not waited for
+ * until the limit.  The next one is, so a slow server has its time.
+ */
+static void limit_patience(struct attempt *a)
+{
+	static const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
+
+	if (a->patience || a->run->retry_until_ms == 0 || !a->job->first_line_is_enough)
+		return;
+	a->patience = evtimer_new(a->run->base, on_silence, a);
+	if (a->patience)
+		evtimer_add(a->patience, &patience);
+}
+
 static void start(struct attempt *a)
 {
 	struct sockaddr_storage from = { 0 };
@@ -331,6 +360,7 @@ static void start(struct attempt *a)
 	int fd;
 
 	a->state = PROBE_CONNECTING;
+	limit_patience(a);
 	if (set_addresses(a, &from, &size) < 0) {
 		fail(a, "not an address: ", a->job->address);
 		return;
@@ -374,7 +404,7 @@ static void on_limit(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
-	end_all(ctx, "no answer in time");
+	end_all(ctx, NO_ANSWER);
 }
 
 static void on_give_up(evutil_socket_t fd, short what, void *ctx)
@@ -391,6 +421,8 @@ static void run_release(struct run *run)
 			bufferevent_free(run->attempts[i].conn);
 		if (run->attempts[i].again)
 			event_free(run->attempts[i].again);
+		if (run->attempts[i].patience)
+			event_free(run->attempts[i].patience);
 	}
 	if (run->limit)
 		event_free(run->limit);

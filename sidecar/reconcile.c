@@ -67,16 +67,24 @@ static int take_lock(const struct host *host, int *out_fd, struct error *err)
 /* Finish what a crash interrupted while a bind-mounted file was written. */
 static int recover(const struct survey_request *request, struct error *err)
 {
-	const char *const directories[] = { request->settings->postfix.config_directory,
-					    request->settings->dovecot.config_directory };
-	static const char *const names[] = { "/master.cf", "/dovecot.conf" };
+	const char *const postfix = request->settings->postfix.config_directory;
+	const char *const dovecot = request->settings->dovecot.config_directory;
+	const struct {
+		const char *directory, *name;
+	} files[] = {
+		{ postfix, "/master.cf" },
+		{ postfix, "/main.cf" },
+		{ dovecot, "/dovecot.conf" },
+		{ dovecot, "/local.conf" },
+		{ dovecot, "/conf.d/95-postern.conf" },
+	};
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		cleanup_buf struct buf path = BUF_INIT;
 		int rc;
 
-		buf_add_text(&path, directories[i]);
-		buf_add_text(&path, names[i]);
+		buf_add_text(&path, files[i].directory);
+		buf_add_text(&path, files[i].name);
 		rc = buf_check(&path, err);
 		if (rc == 0)
 			rc = textfile_recover(&request->host->root, buf_text(&path), err);
@@ -93,6 +101,7 @@ static int recover(const struct survey_request *request, struct error *err)
 
 int reconcile_run(const struct survey_request *request, struct survey *out, struct error *err)
 {
+	struct survey_request again = *request;
 	cleanup_fd int lock_fd = -1;
 	int rc = recover(request, err);
 
@@ -100,12 +109,16 @@ int reconcile_run(const struct survey_request *request, struct survey *out, stru
 		rc = survey_take(request, out, err);
 	if (rc < 0 || !survey_differs(out))
 		return rc;
+	if (request->refused && digest_equal(&out->attempt, request->refused))
+		return -EALREADY;
 	rc = take_lock(request->host, &lock_fd, err);
 	for (int tries = 0; rc == 0 && tries < SURVEYS_MAX; tries++) {
 		survey_release(out);
-		rc = survey_take(request, out, err);
+		again.await_start = false; /* once is enough */
+		rc = survey_take(&again, out, err);
 		if (rc < 0 || !survey_differs(out))
 			return rc;
+		out->attempted = true;
 		rc = request->revert ? apply_revert(request, out, err)
 				     : apply_patch(request, out, err);
 		if (rc == 0)

@@ -4,6 +4,7 @@
 
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
+#include "ports.h"
 #include "textfile.h"
 
 #include <dirent.h>
@@ -34,13 +35,22 @@ void host_release(struct host *host)
 	rootfs_release(&host->root);
 }
 
+static void release_change(struct file_change *change)
+{
+	free(change->path);
+	buf_release(&change->old_text);
+	buf_release(&change->new_text);
+}
+
 void server_release(struct server *server)
 {
-	for (size_t i = 0; i < server->n_changes; i++) {
-		free(server->changes[i].path);
-		buf_release(&server->changes[i].old_text);
-		buf_release(&server->changes[i].new_text);
-	}
+	for (size_t i = 0; i < server->n_changes; i++)
+		release_change(&server->changes[i]);
+	release_change(&server->record);
+	buf_release(&server->settled);
+	for (size_t i = 0; i < server->n_folders; i++)
+		free(server->folders[i].path);
+	free(server->folders);
 	for (size_t i = 0; i < server->n_twins; i++) {
 		free(server->twins[i].listener);
 		free(server->twins[i].stock);
@@ -55,25 +65,78 @@ void server_release(struct server *server)
 	*server = (struct server){ .master = MASTER_PROCESS_INIT };
 }
 
+void server_drop_changes(struct server *server)
+{
+	for (size_t i = 0; i < server->n_changes; i++)
+		release_change(&server->changes[i]);
+	release_change(&server->record);
+	server->n_changes = 0;
+	server->record = (struct file_change){ 0 };
+	server->has_record = false;
+}
+
+/* 1 and *out, or 0 when both sides are equal. */
+static int make_change(const char *path, bool old_exists, struct buf *old_text, bool new_exists,
+		       struct buf *new_text, struct file_change *out, struct error *err)
+{
+	if (old_exists == new_exists && span_equal(buf_span(old_text), buf_span(new_text)))
+		return 0;
+	*out = (struct file_change){ .path = strdup(path) };
+	if (!out->path)
+		return error_set(err, -ENOMEM, "out of memory");
+	out->old_exists = old_exists;
+	out->new_exists = new_exists;
+	out->old_text = *old_text;
+	out->new_text = *new_text;
+	*old_text = *new_text = (struct buf)BUF_INIT;
+	return 1;
+}
+
 int server_add_change(struct server *server, const char *path, bool old_exists,
 		      struct buf *old_text, bool new_exists, struct buf *new_text,
 		      struct error *err)
 {
-	struct file_change *change = &server->changes[server->n_changes];
+	struct file_change change;
+	int rc = make_change(path, old_exists, old_text, new_exists, new_text, &change, err);
 
-	if (old_exists == new_exists && span_equal(buf_span(old_text), buf_span(new_text)))
-		return 0;
-	if (server->n_changes == SERVER_CHANGES_MAX)
+	if (rc <= 0)
+		return rc;
+	if (server->n_changes == SERVER_CHANGES_MAX) {
+		release_change(&change);
 		return error_set(err, -E2BIG, "too many files to change");
-	*change = (struct file_change){ .path = strdup(path) };
-	if (!change->path)
+	}
+	server->changes[server->n_changes++] = change;
+	return 0;
+}
+
+int server_set_record(struct server *server, const char *path, bool old_exists,
+		      struct buf *old_text, struct buf *new_text, struct buf *settled,
+		      struct error *err)
+{
+	int rc = make_change(path, old_exists, old_text, new_text->len > 0, new_text,
+			     &server->record, err);
+
+	server->has_record = rc == 1;
+	server->settled = *settled;
+	*settled = (struct buf)BUF_INIT;
+	return rc < 0 ? rc : 0;
+}
+
+int server_add_folder(struct server *server, const char *path, const char *const *names,
+		      bool pid_file, struct error *err)
+{
+	struct server_folder *folders =
+		reallocarray(server->folders, server->n_folders + 1, sizeof(*folders));
+	char *copy = strdup(path);
+
+	if (folders)
+		server->folders = folders;
+	if (!folders || !copy) {
+		free(copy);
 		return error_set(err, -ENOMEM, "out of memory");
-	change->old_exists = old_exists;
-	change->new_exists = new_exists;
-	change->old_text = *old_text;
-	change->new_text = *new_text;
-	*old_text = *new_text = (struct buf)BUF_INIT;
-	server->n_changes++;
+	}
+	folders[server->n_folders++] =
+		(struct server_folder){ .path = copy, .names = names, .pid_file = pid_file };
 	return 0;
 }
 
@@ -90,6 +153,18 @@ int server_add_closing(struct server *server, uint16_t port, struct error *err)
 	server->closing = closing;
 	closing[server->n_closing++] = port;
 	return 0;
+}
+
+void server_look_at_twins(const struct server *server, struct listening *out)
+{
+	uint16_t ports[LISTENING_MAX];
+	size_t n = 0;
+
+	while (n < server->n_twins && n < LISTENING_MAX) {
+		ports[n] = server->twins[n].port;
+		n++;
+	}
+	ports_look(ports, n, server->running ? server->master.pid : 0, out);
 }
 
 int server_add_twin(struct server *server, const struct twin *twin, struct error *err)

@@ -9,6 +9,7 @@
 #ifndef SIDECAR_SERVER_H
 #define SIDECAR_SERVER_H
 
+#include "digest.h"
 #include "master_process.h"
 #include "patchers/base/buf.h"
 #include "patchers/inet_service.h"
@@ -16,7 +17,9 @@
 #include "rootfs.h"
 
 struct error;
+struct listening;
 struct notes;
+struct overrides;
 struct settings;
 
 /* Where the servers live. */
@@ -26,7 +29,10 @@ struct host {
 	struct port_names port_names; /* borrows services */
 };
 
-#define HOST_INIT { .root = ROOTFS_INIT }
+#define HOST_INIT                                                                                  \
+	{                                                                                          \
+		.root = ROOTFS_INIT                                                                \
+	}
 
 int host_init(struct host *host, const char *root, struct error *err);
 void host_release(struct host *host);
@@ -43,9 +49,10 @@ struct file_change {
 	struct buf old_text;
 	bool new_exists;
 	struct buf new_text;
+	unsigned age_s; /* how far back its time stamp is to be */
 };
 
-enum { SERVER_CHANGES_MAX = 2 };
+enum { SERVER_CHANGES_MAX = 3 };
 
 /* A port that speaks PROXY, of whichever server. */
 struct twin {
@@ -58,14 +65,19 @@ struct twin {
 	bool tls;
 	bool is_new;    /* not in the configuration yet */
 	bool is_closed; /* in the configuration, and the running master does not listen */
+	bool probed;    /* it was asked in this run, and this came of it: */
+	bool up;
+	char detail[PROBE_DETAIL_MAX];
 };
 
 struct server {
 	const struct server_kind *kind;
 	bool enabled;
-	bool present; /* its configuration is there */
-	bool running;
-	struct master_process master;
+	bool present;  /* its configuration is there */
+	bool running;  /* and may be told to reload */
+	bool starting; /* runs, but is not to be told anything yet: look again soon */
+	bool left_out; /* its files cannot be read, or are refused: they stay, nothing is asked */
+	struct master_process master; /* when running or starting */
 	struct file_change changes[SERVER_CHANGES_MAX];
 	size_t n_changes;
 	struct twin *twins;
@@ -74,14 +86,45 @@ struct server {
 	uint16_t *closing;    /* ports of ours that the new files do not name */
 	size_t n_closing;
 	bool unproven; /* runs, but was not told of its files, or did not follow */
-	void *own;     /* the kind's own state */
+	bool verified; /* all its twins answered to this very master */
+	unsigned n_reloads;
+	/* What postern has to remember of its overrides: see overrides.h. */
+	struct file_change record;
+	bool has_record;
+	struct buf settled; /* what it is once the files are written; empty: none */
+	/* What was read to make the plan: the same digest, the same plan. */
+	struct digest read;
+	/* Folders to look into again when something in them changes. */
+	struct server_folder *folders;
+	size_t n_folders;
+	void *own; /* the kind's own state */
+};
+
+/* A folder that the plan, or finding the master, hangs on. */
+struct server_folder {
+	char *path;
+	const char *const *names; /* the files that count, ended by NULL; NULL: all */
+	bool pid_file;
+};
+
+/* What a survey starts from. */
+struct server_request {
+	const struct host *host;
+	const struct settings *settings;
+	const struct overrides *overrides;
+	bool revert; /* take away everything of ours */
 };
 
 struct server_kind {
 	const char *name;
+	/*
+	 * Its programs that greet clients, and after a reload on the same sockets
+	 * as before, until they have heard of it; ended by NULL.
+	 */
+	const char *const *greeters;
 	/* Read, plan (or, to revert, strip), find the master.  Fills in *server. */
-	int (*survey)(const struct host *host, const struct settings *settings, bool revert,
-		      struct server *server, struct notes *notes, struct error *err);
+	int (*survey)(const struct server_request *request, struct server *server,
+		      struct notes *notes, struct error *err);
 	/*
 	 * Does the server's own tool accept the candidate?  0; 1 when the tool
 	 * is not there; -EINVAL with the tool's words.
@@ -104,8 +147,26 @@ int server_add_change(struct server *server, const char *path, bool old_exists,
 		      struct buf *old_text, bool new_exists, struct buf *new_text,
 		      struct error *err);
 
+/* The files stay as they are. */
+void server_drop_changes(struct server *server);
+
+/*
+ * The same for what postern remembers; takes over the texts, empty ones for no
+ * file.  `settled` is what is remembered once the changes are made.
+ */
+int server_set_record(struct server *server, const char *path, bool old_exists,
+		      struct buf *old_text, struct buf *new_text, struct buf *settled,
+		      struct error *err);
+
+/* Add a folder; the path is copied, the names are not. */
+int server_add_folder(struct server *server, const char *path, const char *const *names,
+		      bool pid_file, struct error *err);
+
 /* Add a port to `closing` unless a twin of the plan has it. */
 int server_add_closing(struct server *server, uint16_t port, struct error *err);
+
+/* What listens on the twins' ports now, and which of it the master holds: see ports.h. */
+void server_look_at_twins(const struct server *server, struct listening *out);
 
 /* Add a twin; the strings are copied. */
 int server_add_twin(struct server *server, const struct twin *twin, struct error *err);

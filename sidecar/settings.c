@@ -17,7 +17,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-enum { SMTP_TWIN_PORT = 12525 };
+enum { SMTP_TWIN_PORT = 12525, READS_MAX = 8 };
 
 /* Listeners that are there without being named, in order. */
 static const char *const postfix_default_listeners[] = { "smtp", "submission", "submissions" };
@@ -197,6 +197,52 @@ static int load_dovecot(struct loader *l)
 	return 0;
 }
 
+/* Folders of override files: as given, else docker-mailserver's. */
+static int load_overrides(struct loader *l)
+{
+	unsigned n = cfg_size(l->cfg, "overrides");
+
+	l->out->overrides = calloc(n > 0 ? n : 1, sizeof(*l->out->overrides));
+	if (!l->out->overrides)
+		return no_memory(l->err);
+	if (n == 0)
+		copy_path(l->out->overrides[l->out->n_overrides++], SETTINGS_DEFAULT_OVERRIDES);
+	for (unsigned i = 0; i < n; i++) {
+		cfg_t *section = cfg_getnsec(l->cfg, "overrides", i);
+
+		if (cfg_getbool(section, "enable"))
+			copy_path(l->out->overrides[l->out->n_overrides++], cfg_title(section));
+	}
+	return 0;
+}
+
+static int load_watches(struct loader *l)
+{
+	unsigned n = cfg_size(l->cfg, "watch");
+
+	l->out->watches = calloc(n + 1, sizeof(*l->out->watches));
+	if (!l->out->watches)
+		return no_memory(l->err);
+	for (unsigned i = 0; i < n; i++) {
+		cfg_t *section = cfg_getnsec(l->cfg, "watch", i);
+		struct settings_watch *watch = &l->out->watches[l->out->n_watches++];
+
+		copy_path(watch->directory, cfg_title(section));
+		for (unsigned k = 0; k < cfg_size(section, "reload"); k++) {
+			const char *server = cfg_getnstr(section, "reload", k);
+
+			watch->reload_postfix |= strcmp(server, "postfix") == 0;
+			watch->reload_dovecot |= strcmp(server, "dovecot") == 0;
+		}
+		if (!watch->reload_postfix && !watch->reload_dovecot)
+			notes_add(l->notes, NOTE_WARNING,
+				  "%s:%d: watch \"%s\" reloads nothing: add "
+				  "reload = { \"postfix\", \"dovecot\" }",
+				  l->path, section->line, watch->directory);
+	}
+	return 0;
+}
+
 /* A listener's name, port and section, whichever server it is of. */
 struct claim {
 	const char *server;
@@ -317,10 +363,28 @@ static int load_networks(struct loader *l, const char *file)
 
 /* ---- load ---- */
 
-/* The file's text; empty when the default file is not there. */
-static int fetch(const struct settings_request *request, const char *path, struct buf *out,
-		 struct error *err)
+static const char *path_of(const struct settings_request *request)
 {
+	return request->path ? request->path : SETTINGS_DEFAULT_PATH;
+}
+
+/*
+ * kubelet removes the old generation as soon as "..data" is swapped: who has
+ * just followed that link finds nothing.
+ */
+static int read_text(const struct rootfs *root, const char *path, struct buf *out,
+		     struct error *err)
+{
+	int rc = -ENOENT;
+
+	for (int i = 0; i < READS_MAX && rc == -ENOENT; i++)
+		rc = textfile_read(root, path, out, err);
+	return rc;
+}
+
+int settings_fetch(const struct settings_request *request, struct buf *out, struct error *err)
+{
+	const char *path = path_of(request);
 	struct rootfs own = ROOTFS_INIT;
 	struct error why;
 	int rc;
@@ -328,7 +392,7 @@ static int fetch(const struct settings_request *request, const char *path, struc
 	if (request->no_file)
 		return 0;
 	if (!request->path) {
-		rc = textfile_read(request->root, path, out, &why);
+		rc = read_text(request->root, path, out, &why);
 		if (rc == -ENOENT || rc == -ENOTDIR)
 			return 0;
 	} else {
@@ -339,7 +403,7 @@ static int fetch(const struct settings_request *request, const char *path, struc
 			rc = absolute ? textfile_read(&own, absolute, out, &why)
 				      : error_errno(&why, "open %s", path);
 		} else if (rc == 0) {
-			rc = textfile_read(&own, path, out, &why);
+			rc = read_text(&own, path, out, &why);
 		}
 		rootfs_release(&own);
 	}
@@ -358,7 +422,13 @@ static int load(struct loader *l)
 	for (int i = 0; settings_file_gates[i]; i++)
 		if (strcmp(cfg_getstr(l->cfg, "gate"), settings_file_gates[i]) == 0)
 			l->out->gate = (enum settings_gate)i;
+	l->out->resync_s = (unsigned)cfg_getint(l->cfg, "resync");
+	snprintf(l->out->listen, sizeof(l->out->listen), "%s", cfg_getstr(l->cfg, "listen"));
 	rc = load_networks(l, l->path);
+	if (rc == 0)
+		rc = load_overrides(l);
+	if (rc == 0)
+		rc = load_watches(l);
 	if (rc == 0)
 		rc = load_postfix(l);
 	if (rc == 0)
@@ -366,19 +436,17 @@ static int load(struct loader *l)
 	return rc == 0 ? check_claims(l) : rc;
 }
 
-int settings_load(const struct settings_request *request, struct settings *out, struct notes *notes,
-		  struct error *err)
+int settings_parse(const struct settings_request *request, const char *text, struct settings *out,
+		   struct notes *notes, struct error *err)
 {
-	const char *path = request->path ? request->path : SETTINGS_DEFAULT_PATH;
-	cleanup_buf struct buf text = BUF_INIT;
 	struct settings settings = { 0 };
-	struct loader loader = { .request = request, .out = &settings, .notes = notes, .err = err };
-	int rc = fetch(request, path, &text, err);
+	struct loader loader = { .request = request,
+				 .path = path_of(request),
+				 .out = &settings,
+				 .notes = notes,
+				 .err = err };
+	int rc = settings_file_parse(loader.path, text, &loader.cfg, err);
 
-	if (rc < 0)
-		return rc;
-	loader.path = path;
-	rc = settings_file_parse(path, buf_text(&text), &loader.cfg, err);
 	if (rc < 0)
 		return rc;
 	rc = load(&loader);
@@ -389,6 +457,15 @@ int settings_load(const struct settings_request *request, struct settings *out, 
 	}
 	*out = settings;
 	return 0;
+}
+
+int settings_load(const struct settings_request *request, struct settings *out, struct notes *notes,
+		  struct error *err)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	int rc = settings_fetch(request, &text, err);
+
+	return rc < 0 ? rc : settings_parse(request, buf_text(&text), out, notes, err);
 }
 
 void settings_release(struct settings *settings)
@@ -402,6 +479,8 @@ void settings_release(struct settings *settings)
 		free(alias.owned);
 	}
 	free(settings->postfix.listeners);
+	free(settings->overrides);
+	free(settings->watches);
 	free(settings->dovecot.listeners);
 	cidr_list_release(&settings->networks);
 	*settings = (struct settings){ 0 };

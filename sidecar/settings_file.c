@@ -51,6 +51,7 @@ static cfg_opt_t dovecot_keys[] = {
 };
 
 static cfg_opt_t override_keys[] = {
+	CFG_BOOL("enable", cfg_true, CFGF_NONE),
 	CFG_END(),
 };
 
@@ -211,7 +212,7 @@ static int check_endpoint(cfg_t *cfg, cfg_opt_t *opt)
 
 	if (value && value[0] == '\0')
 		return 0;
-	if (colon && !strchr(value, '/') &&
+	if (colon && strlen(value) < SETTINGS_ENDPOINT_MAX && !strchr(value, '/') &&
 	    span_to_number(span_from(colon + 1), UINT16_MAX, &port) && port > 0 &&
 	    cidr_parse(span_trim(span_between(value, colon), "[]"), &net, NULL, NULL) == 0)
 		return 0;

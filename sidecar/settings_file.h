@@ -15,6 +15,9 @@ struct error;
 /* Bytes of a path, its NUL too. */
 enum { SETTINGS_PATH_MAX = 256 };
 
+/* Bytes of `listen`, its NUL too. */
+enum { SETTINGS_ENDPOINT_MAX = 64 };
+
 /* `port-offset` when nothing is set. */
 enum { SETTINGS_PORT_OFFSET = 10000 };
 

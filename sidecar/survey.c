@@ -4,6 +4,7 @@
 
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
+#include "overrides.h"
 #include "patchers/diff.h"
 #include "pending.h"
 #include "ports.h"
@@ -25,43 +26,113 @@ void survey_release(struct survey *r)
 	*r = (struct survey)SURVEY_INIT;
 }
 
-static void note_state(struct survey *r, const struct server *server)
+static void note_state(struct survey *r, const struct server *server, bool live)
 {
 	if (!server->enabled)
 		return;
 	if (!server->present)
 		notes_add(&r->notes, NOTE_NOTICE, "%s: no configuration found here: left out",
 			  server->kind->name);
+	else if (server->starting)
+		notes_add(&r->notes, NOTE_NOTICE, "%s: still starting: %s", server->kind->name,
+			  live ? "waiting for it" : "nothing will be reloaded");
 	else if (!server->running)
-		notes_add(&r->notes, NOTE_NOTICE, "%s: not running: nothing will be reloaded",
-			  server->kind->name);
+		notes_add(&r->notes, NOTE_NOTICE, "%s: not running: %s", server->kind->name,
+			  live ? "waiting for it" : "nothing will be reloaded");
 }
 
 /* Does a running server do what its files say already? */
-static void find_unproven(const struct host *host, struct server *server)
+static void find_unproven(const struct survey_request *request, size_t which, struct server *server)
 {
+	struct listening seen;
+
 	if (!server->running || server->n_changes > 0)
 		return;
-	server->unproven = pending_is_set(&host->root, server->kind->name);
+	server_look_at_twins(server, &seen);
+	server->unproven = request->must_reload[which] ||
+			   pending_is_set(&request->host->root, server->kind->name);
 	for (size_t i = 0; i < server->n_twins; i++) {
 		struct twin *twin = &server->twins[i];
 
-		twin->is_closed = !ports_is_open(twin->port, server->master.pid);
+		twin->is_closed = !ports_was_open(&seen, twin->port);
 		server->unproven = server->unproven || twin->is_closed;
 	}
+	server->verified = !server->unproven && request->verified[which] == server->master.pid;
 }
 
-int survey_take(const struct survey_request *request, struct survey *out, struct error *err)
+static void add_digest(struct digest_maker *d, const struct digest *digest)
+{
+	digest_add(d, span_make((const char *)digest->bytes, sizeof(digest->bytes)));
+}
+
+static void attempt_digest(const struct survey_request *request, const struct survey *r,
+			   struct digest *out)
+{
+	struct digest_maker d;
+
+	digest_start(&d);
+	add_digest(&d, &request->watched);
+	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
+		const struct server *server = &r->servers[i];
+
+		add_digest(&d, &server->read);
+		digest_add_number(&d, (uint64_t)server->master.pid);
+		digest_add_number(&d, survey_needs_work(server));
+		for (size_t k = 0; k < server->n_changes; k++) {
+			digest_add(&d, span_from(server->changes[k].path));
+			digest_add(&d, buf_span(&server->changes[k].old_text));
+			digest_add(&d, buf_span(&server->changes[k].new_text));
+		}
+	}
+	digest_finish(&d, out);
+}
+
+static int survey_server(const struct survey_request *request, size_t i, struct survey *out,
+			 const struct overrides *overrides, struct error *err)
+{
+	const struct server_request server_request = {
+		.host = request->host,
+		.settings = request->settings,
+		.overrides = overrides,
+		.revert = request->revert,
+	};
+	struct server *server = &out->servers[i];
+	int rc;
+
+	*server = (struct server){ .kind = kinds[i], .master = MASTER_PROCESS_INIT };
+	rc = kinds[i]->survey(&server_request, server, &out->notes, err);
+	if (rc < 0 && rc != -ENOMEM && request->only_running && !server->running) {
+		/* Whoever is about to start it may not be through with its files. */
+		notes_add(&out->notes, NOTE_NOTICE, "%s: not running yet: %s", server->kind->name,
+			  err ? err->msg : "");
+		server_drop_changes(server);
+		return 0;
+	}
+	if (rc < 0 && rc != -ENOMEM && request->each_alone) {
+		survey_leave_out(server);
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	if (server->starting && request->await_start && master_process_await(&server->master)) {
+		server->starting = false;
+		server->running = true;
+	}
+	if (request->only_running && !server->running)
+		server_drop_changes(server);
+	note_state(out, server, request->only_running);
+	find_unproven(request, i, server);
+	return 0;
+}
+
+static int survey_servers(const struct survey_request *request, const struct overrides *overrides,
+			  struct survey *out, struct error *err)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
-		struct server *server = &out->servers[i];
-		int rc;
+		int rc = survey_server(request, i, out, overrides, err);
 
-		*server = (struct server){ .kind = kinds[i], .master = MASTER_PROCESS_INIT };
-		rc = kinds[i]->survey(request->host, request->settings, request->revert, server,
-				      &out->notes, err);
 		if (rc < 0 && request->revert) {
 			/* The other server's files are reverted all the same. */
 			out->failed = true;
@@ -71,10 +142,9 @@ int survey_take(const struct survey_request *request, struct survey *out, struct
 		}
 		if (rc < 0)
 			return rc;
-		note_state(out, server);
-		find_unproven(request->host, server);
-		any = any || server->present;
+		any = any || out->servers[i].present;
 	}
+	attempt_digest(request, out, &out->attempt);
 	if (any)
 		return 0;
 	return error_set(err, -ENOENT,
@@ -82,6 +152,26 @@ int survey_take(const struct survey_request *request, struct survey *out, struct
 			 "(%s/dovecot.conf) is here",
 			 request->settings->postfix.config_directory,
 			 request->settings->dovecot.config_directory);
+}
+
+int survey_take(const struct survey_request *request, struct survey *out, struct error *err)
+{
+	CLEANUP(overrides_release) struct overrides own = OVERRIDES_INIT;
+	int rc = 0;
+
+	if (request->overrides)
+		return survey_servers(request, request->overrides, out, err);
+	if (!request->revert)
+		rc = overrides_read(&request->host->root, request->settings, &own, &out->notes,
+				    err);
+	return rc < 0 ? rc : survey_servers(request, &own, out, err);
+}
+
+void survey_leave_out(struct server *server)
+{
+	server->left_out = true;
+	server->unproven = false;
+	server_drop_changes(server);
 }
 
 bool survey_needs_work(const struct server *server)
@@ -92,7 +182,7 @@ bool survey_needs_work(const struct server *server)
 bool survey_differs(const struct survey *r)
 {
 	for (size_t i = 0; i < SURVEY_SERVERS; i++)
-		if (survey_needs_work(&r->servers[i]))
+		if (survey_needs_work(&r->servers[i]) || r->servers[i].has_record)
 			return true;
 	return false;
 }

@@ -13,17 +13,37 @@ enum { SURVEY_SERVERS = 2 };
 struct survey_request {
 	const struct host *host;
 	const struct settings *settings;
-	bool revert;    /* take away everything of ours */
-	bool no_reload; /* write only: nothing is judged, reloaded or verified */
+	bool revert;      /* take away everything of ours */
+	bool no_reload;   /* write only: nothing is judged, reloaded or verified */
+	bool await_start; /* give a starting server a few seconds to get ready */
+	/*
+	 * For a running postern: the files of a server that does not run stay as
+	 * they are, because whoever starts it may still be editing them.
+	 */
+	bool only_running;
+	/* A server whose files cannot be read, or are refused, is left out, for the sake of the other. */
+	bool each_alone;
+	const struct overrides *overrides; /* NULL: they are read anew */
+	pid_t verified[SURVEY_SERVERS];    /* masters that were proven before */
+	bool must_reload[SURVEY_SERVERS];  /* although no file of it differs */
+	struct digest watched;             /* of what must_reload is for */
+	const struct digest *refused;      /* what is not to be tried again; may be NULL */
 };
 
 struct survey {
 	struct server servers[SURVEY_SERVERS];
 	struct notes notes;
 	bool failed; /* revert: a server could not be read; see notes */
+	/* Of what would be done: the same digest, the same attempt. */
+	struct digest attempt;
+	bool attempted; /* it was tried in this run */
+	bool began;     /* and not only judged: files were written, or servers told */
 };
 
-#define SURVEY_INIT { 0 }
+#define SURVEY_INIT                                                                                \
+	{                                                                                          \
+		0                                                                                  \
+	}
 
 /*
  * Read and plan; nothing is written.  Which servers are absent or stopped
@@ -35,6 +55,9 @@ void survey_release(struct survey *r);
 
 /* Whether any file would change. */
 bool survey_differs(const struct survey *r);
+
+/* Its files stay as they are, and nothing is asked of it: see each_alone. */
+void survey_leave_out(struct server *server);
 
 /* Whether a server has changes, or does not follow its files yet. */
 bool survey_needs_work(const struct server *server);

@@ -4,6 +4,7 @@
 
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
+#include "privileges.h"
 #include "rootfs.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { SAID_BYTES_MAX = 8192, EXEC_FAILED = 127 };
+enum { SAID_BYTES_MAX = 8192, EXEC_FAILED = 127, SIGNALED = 128 };
 
 /* Where Debian, and software built by hand, put programs. */
 static const char *const folders[] = { "/usr/sbin",      "/usr/bin", "/usr/local/sbin",
@@ -35,7 +36,19 @@ static long now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* In the child: nothing of ours goes with it.  Only async-signal-safe calls. */
+/*
+ * The programs of another container are its owner's, not ours: of what we may do
+ * they get no more than to read what root may.
+ */
+static bool give_up_privileges(void)
+{
+	static const enum privilege kept[] = { PRIVILEGE_DAC_OVERRIDE };
+	struct error err;
+
+	return privileges_keep(kept, privileges_have(kept[0]) ? 1 : 0, true, &err) == 0;
+}
+
+/* In the child: nothing of ours goes with it. */
 static void become(const struct rootfs *root, bool enter, const char *program,
 		   const char *const argv[], int said_fd)
 {
@@ -50,7 +63,7 @@ static void become(const struct rootfs *root, bool enter, const char *program,
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (enter && (fchdir(root->fd) < 0 || chroot(".") < 0))
+	if (enter && (fchdir(root->fd) < 0 || chroot(".") < 0 || !give_up_privileges()))
 		_exit(EXEC_FAILED);
 	null_fd = open("/dev/null", O_RDWR);
 	if (null_fd < 0 || chdir("/") < 0)
@@ -119,19 +132,19 @@ static int wait_for(pid_t pid)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : SIGNALED + WTERMSIG(status);
 }
 
-int tool_run(const struct rootfs *root, const char *const argv[], struct buf *said,
-	     struct error *err)
+int tool_start(const struct rootfs *root, const char *const argv[], struct tool *out,
+	       struct error *err)
 {
 	bool enter = !rootfs_is_own(root);
 	char program[128];
 	cleanup_fd int ours = -1, theirs = -1, pidfd = -1;
-	int pipe_fds[2], rc;
+	int pipe_fds[2];
 	pid_t pid;
-	bool done;
 
+	*out = (struct tool){ .name = argv[0], .pid = -1, .pidfd = -1, .said_fd = -1 };
 	if (!find_program(root, argv[0], program, sizeof(program)))
 		return error_code(err, -ENOENT, "%s", argv[0]);
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
@@ -143,21 +156,56 @@ int tool_run(const struct rootfs *root, const char *const argv[], struct buf *sa
 		return error_errno(err, "start %s", argv[0]);
 	if (pid == 0)
 		become(root, enter, program, argv, theirs);
-	close(steal_fd(&theirs));
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	rc = pidfd < 0 ? error_errno(err, "open process %d", (int)pid) : 0;
-	done = rc == 0 && listen_to(ours, pidfd, said, now_ms() + TOOL_LIMIT_MS);
-	if (!done)
+	if (pidfd < 0) {
+		int rc = error_errno(err, "open process %d", (int)pid);
+
 		kill(pid, SIGKILL);
-	if (rc < 0) {
 		wait_for(pid);
 		return rc;
 	}
-	rc = wait_for(pid);
+	out->pid = pid;
+	out->pidfd = steal_fd(&pidfd);
+	out->said_fd = steal_fd(&ours);
+	out->deadline_ms = now_ms() + TOOL_LIMIT_MS;
+	return 0;
+}
+
+int tool_finish(struct tool *tool, struct buf *said, struct error *err)
+{
+	bool done;
+	int rc;
+
+	if (tool->pid < 0)
+		return error_code(err, -ESRCH, "%s was not started", tool->name);
+	done = listen_to(tool->said_fd, tool->pidfd, said, tool->deadline_ms);
 	if (!done)
-		return error_set(err, -ETIMEDOUT, "%s took longer than %d s", argv[0],
+		kill(tool->pid, SIGKILL);
+	close(tool->said_fd);
+	close(tool->pidfd);
+	rc = wait_for(tool->pid);
+	if (!done)
+		return error_set(err, -ETIMEDOUT, "%s took longer than %d s", tool->name,
 				 TOOL_LIMIT_MS / 1000);
 	if (rc < 0)
-		return error_code(err, rc, "wait for %s", argv[0]);
+		return error_code(err, rc, "wait for %s", tool->name);
 	return rc;
+}
+
+int tool_verdict(const char *name, int rc, struct error *err)
+{
+	if (rc > SIGNALED)
+		return error_set(err, -EINTR, "%s was ended by signal %d", name, rc - SIGNALED);
+	if (rc == EXEC_FAILED)
+		return error_set(err, -EAGAIN, "%s could not be started", name);
+	return rc;
+}
+
+int tool_run(const struct rootfs *root, const char *const argv[], struct buf *said,
+	     struct error *err)
+{
+	struct tool tool;
+	int rc = tool_start(root, argv, &tool, err);
+
+	return rc < 0 ? rc : tool_finish(&tool, said, err);
 }

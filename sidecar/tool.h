@@ -5,6 +5,8 @@
 
 #include "patchers/base/buf.h"
 
+#include <sys/types.h>
+
 struct error;
 struct rootfs;
 
@@ -20,5 +22,30 @@ struct rootfs;
  */
 int tool_run(const struct rootfs *root, const char *const argv[], struct buf *said,
 	     struct error *err);
+
+/* A program that runs. */
+struct tool {
+	const char *name; /* borrowed from argv */
+	pid_t pid;
+	int pidfd;
+	int said_fd;
+	long deadline_ms;
+};
+
+/*
+ * The same in two steps, so that several can run at once.  What was started is
+ * to be finished, whatever became of the others; the limit counts from the
+ * start.  0, or a reason of tool_run().
+ */
+int tool_start(const struct rootfs *root, const char *const argv[], struct tool *out,
+	       struct error *err);
+int tool_finish(struct tool *tool, struct buf *said, struct error *err);
+
+/*
+ * What tool_run() or tool_finish() returned, when the exit status shall be the
+ * program's own word: one that was killed (-EINTR; for want of memory, say) or
+ * never began (-EAGAIN) has judged nothing, and may the next time.
+ */
+int tool_verdict(const char *name, int rc, struct error *err);
 
 #endif

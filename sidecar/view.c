@@ -4,75 +4,15 @@
 
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
-#include "privileges.h"
+#include "printable.h"
+#include "protection.h"
 #include "settings.h"
 #include "survey.h"
+#include "table.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <unistd.h>
-
-enum { COLUMNS_MAX = 8, CELL_BYTES = 320 };
-
-/* ---- tables ---- */
-
-struct row {
-	char cells[COLUMNS_MAX][CELL_BYTES];
-	const char *colour; /* of the last but one cell, "" for none */
-};
-
-static bool wants_colour(void)
-{
-	const char *no = getenv("NO_COLOR");
-
-	return isatty(STDOUT_FILENO) && !(no && no[0]);
-}
-
-static void print_row(const struct row *row, const size_t *widths, size_t n_columns,
-		      size_t coloured, bool colour)
-{
-	for (size_t c = 0; c < n_columns; c++) {
-		bool paint = colour && c == coloured && row->colour[0] != '\0';
-		bool last = c + 1 == n_columns;
-
-		printf("%s%-*s%s%s", paint ? row->colour : "", last ? 0 : (int)widths[c],
-		       row->cells[c], paint ? "\033[0m" : "", last ? "\n" : "  ");
-	}
-}
-
-/* Columns as wide as their widest cell; `coloured` is the column to paint. */
-static void print_table(const struct row *rows, size_t n_rows, size_t n_columns, size_t coloured)
-{
-	size_t widths[COLUMNS_MAX] = { 0 };
-	bool colour = wants_colour();
-
-	for (size_t r = 0; r < n_rows; r++)
-		for (size_t c = 0; c < n_columns; c++)
-			if (strlen(rows[r].cells[c]) > widths[c])
-				widths[c] = strlen(rows[r].cells[c]);
-	for (size_t r = 0; r < n_rows; r++)
-		print_row(&rows[r], widths, n_columns, coloured, colour);
-}
-
-static void cell(struct row *row, size_t column, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void cell(struct row *row, size_t column, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(row->cells[column], CELL_BYTES, fmt, ap);
-	va_end(ap);
-}
-
-static void head(struct row *row, const char *const *titles)
-{
-	row->colour = "";
-	for (size_t c = 0; titles[c]; c++)
-		cell(row, c, "%s", titles[c]);
-}
 
 static int print_json(json_t *root, struct error *err)
 {
@@ -99,29 +39,6 @@ static const char *twin_state(const struct server *server, const struct twin *tw
 	return server->unproven ? "not reloaded" : "as wanted";
 }
 
-static const char *gate_state(const struct settings *settings)
-{
-	if (settings->gate == SETTINGS_GATE_OFF)
-		return "off";
-	return privileges_have(PRIVILEGE_NET_ADMIN) ? "not in force: not part of this version"
-						    : "not in force: no CAP_NET_ADMIN";
-}
-
-static bool all_distrust_mynetworks(const struct settings *settings)
-{
-	for (size_t i = 0; i < settings->postfix.n_listeners; i++)
-		if (settings->postfix.listeners[i].trust_mynetworks)
-			return false;
-	return true;
-}
-
-static const char *mynetworks_state(const struct settings *settings)
-{
-	return all_distrust_mynetworks(settings) ? "in force" : "given up by trust-mynetworks";
-}
-
-static const char policy_state[] = "cannot be seen from here";
-
 static size_t count_twins(const struct survey *r)
 {
 	size_t n = 0;
@@ -136,31 +53,31 @@ static int print_twins(const struct survey *r, struct error *err)
 	static const char *const titles[] = { "SERVER", "LISTENER", "STOCK", "PORT",
 					      "TWIN",   "TLS",      "STATE", NULL };
 	size_t n = count_twins(r), at = 1;
-	cleanup_free struct row *rows = calloc(n + 1, sizeof(*rows));
+	cleanup_free struct table_row *rows = calloc(n + 1, sizeof(*rows));
 
 	if (!rows)
 		return error_set(err, -ENOMEM, "out of memory");
-	head(&rows[0], titles);
+	table_head(&rows[0], titles);
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
 		const struct server *server = &r->servers[i];
 
 		for (size_t k = 0; k < server->n_twins; k++) {
 			const struct twin *twin = &server->twins[k];
-			struct row *row = &rows[at++];
+			struct table_row *row = &rows[at++];
 
 			row->colour = twin->is_new || server->n_changes || server->unproven
 					      ? "\033[33m"
 					      : "\033[32m";
-			cell(row, 0, "%s", server->kind->name);
-			cell(row, 1, "%s", twin->listener);
-			cell(row, 2, "%s", twin->stock);
-			cell(row, 3, "%u", twin->stock_port);
-			cell(row, 4, "%u", twin->port);
-			cell(row, 5, "%s", twin->tls ? "yes" : "no");
-			cell(row, 6, "%s", twin_state(server, twin));
+			table_cell(row, 0, "%s", server->kind->name);
+			table_cell(row, 1, "%s", twin->listener);
+			table_cell(row, 2, "%s", twin->stock);
+			table_cell(row, 3, "%u", twin->stock_port);
+			table_cell(row, 4, "%u", twin->port);
+			table_cell(row, 5, "%s", twin->tls ? "yes" : "no");
+			table_cell(row, 6, "%s", twin_state(server, twin));
 		}
 	}
-	print_table(rows, n + 1, 7, 6);
+	table_print(rows, n + 1, 7, 6);
 	return 0;
 }
 
@@ -175,15 +92,19 @@ static int plan_for_people(const struct survey *r, const struct settings *settin
 	cidr_list_print(&settings->networks, &networks);
 	printf("\nmode: %s\ntrusted networks: %s\n", settings->in_place ? "in-place" : "separate",
 	       buf_text(&networks));
-	printf("protection: empty mynetworks: %s\n", mynetworks_state(settings));
-	printf("protection: gate: %s\n", gate_state(settings));
-	printf("protection: NetworkPolicy: %s\n", policy_state);
+	printf("protection: empty mynetworks: %s\n", protection_of_mynetworks(settings));
+	printf("protection: gate: %s\n", protection_of_gate(settings));
+	printf("protection: NetworkPolicy: %s\n", protection_of_policy());
 	for (size_t i = 0; i < SURVEY_SERVERS; i++)
 		for (size_t k = 0; k < r->servers[i].n_changes; k++)
 			printf("would change: %s\n", r->servers[i].changes[k].path);
-	for (size_t i = 0; i < r->notes.n_items; i++)
+	for (size_t i = 0; i < r->notes.n_items; i++) {
+		cleanup_buf struct buf text = BUF_INIT;
+
+		printable_add(&text, r->notes.items[i].text);
 		printf("%s: %s\n", r->notes.items[i].level == NOTE_WARNING ? "warning" : "notice",
-		       r->notes.items[i].text);
+		       buf_text(&text));
+	}
 	return 0;
 }
 
@@ -259,9 +180,10 @@ int view_plan(const struct survey *r, const struct settings *settings, bool json
 				    settings->in_place ? "in-place" : "separate",
 				    "trusted_networks", networks_as_json(settings), "servers",
 				    servers_as_json(r), "twins", twins_as_json(r), "protection",
-				    "mynetworks", mynetworks_state(settings), "gate",
-				    gate_state(settings), "network_policy", policy_state, "differs",
-				    survey_differs(r), "notes", notes_as_json(&r->notes)),
+				    "mynetworks", protection_of_mynetworks(settings), "gate",
+				    protection_of_gate(settings), "network_policy",
+				    protection_of_policy(), "differs", survey_differs(r), "notes",
+				    notes_as_json(&r->notes)),
 			  err);
 }
 
@@ -271,24 +193,24 @@ static int probe_for_people(const struct view_probe_row *rows, size_t n_rows, st
 {
 	static const char *const titles[] = { "SERVER", "LISTENER", "PORT",   "TLS",
 					      "HEADER", "RESULT",   "ANSWER", NULL };
-	cleanup_free struct row *table = calloc(n_rows + 1, sizeof(*table));
+	cleanup_free struct table_row *table = calloc(n_rows + 1, sizeof(*table));
 
 	if (!table)
 		return error_set(err, -ENOMEM, "out of memory");
-	head(&table[0], titles);
+	table_head(&table[0], titles);
 	for (size_t i = 0; i < n_rows; i++) {
-		struct row *row = &table[i + 1];
+		struct table_row *row = &table[i + 1];
 
 		row->colour = rows[i].job->up ? "\033[32m" : "\033[31m";
-		cell(row, 0, "%s", rows[i].server);
-		cell(row, 1, "%s", rows[i].twin->listener);
-		cell(row, 2, "%u", rows[i].twin->port);
-		cell(row, 3, "%s", rows[i].twin->tls ? "yes" : "no");
-		cell(row, 4, "%s", proxy_header_name(rows[i].job->header));
-		cell(row, 5, "%s", rows[i].job->up ? "up" : "down");
-		cell(row, 6, "%s", rows[i].job->detail);
+		table_cell(row, 0, "%s", rows[i].server);
+		table_cell(row, 1, "%s", rows[i].twin->listener);
+		table_cell(row, 2, "%u", rows[i].twin->port);
+		table_cell(row, 3, "%s", rows[i].twin->tls ? "yes" : "no");
+		table_cell(row, 4, "%s", proxy_header_name(rows[i].job->header));
+		table_cell(row, 5, "%s", rows[i].job->up ? "up" : "down");
+		table_cell(row, 6, "%s", rows[i].job->detail);
 	}
-	print_table(table, n_rows + 1, 7, 5);
+	table_print(table, n_rows + 1, 7, 5);
 	return 0;
 }
 

@@ -122,11 +122,64 @@ static void one_parse_leaves_nothing_to_the_next(void **state)
 	assert_null(values[JSON]);
 }
 
+/* What command_parse_each() gave: "INDEX=VALUE;" each. */
+static char taken[256];
+
+static bool take(void *arg, int which, const char *value)
+{
+	(void)arg;
+	snprintf(taken + strlen(taken), sizeof(taken) - strlen(taken), "%d=%s;", which, value);
+	return strcmp(value, "bad") != 0;
+}
+
+static int parse_each(const char *const *words)
+{
+	union {
+		const char *const *in;
+		char **out;
+	} argv = { .in = words };
+	int argc = 0;
+
+	while (words[argc])
+		argc++;
+	taken[0] = '\0';
+	return command_parse_each(&command, argc, argv.out, take, NULL);
+}
+
+static void each_option_is_given_in_its_order_and_as_often_as_it_stands(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_each(WORDS(NULL)), 1);
+	assert_string_equal(taken, "");
+	assert_int_equal(parse_each(WORDS("--address", "1", "--json", "--address=2", NULL)), 5);
+	assert_string_equal(taken, "1=1;2=;1=2;");
+}
+
+static void operands_begin_at_the_first_word_that_is_no_option(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_each(WORDS("--json", "ls", "--json", "-l", NULL)), 2);
+	assert_string_equal(taken, "2=;");
+	assert_int_equal(parse_each(WORDS("--json", "--", "--json", NULL)), 3);
+	assert_string_equal(taken, "2=;");
+	assert_int_equal(parse_each(WORDS("--", NULL)), 2);
+	assert_int_equal(parse_each(WORDS("--", "--", "x", NULL)), 2);
+	assert_int_equal(parse_each(WORDS("-", NULL)), 1);
+}
+
+static void a_refused_value_ends_the_parse(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_each(WORDS("--address", "bad", "--json", NULL)), -1);
+	assert_string_equal(taken, "1=bad;");
+}
+
 static void the_commands_own_tables_hold_together(void **state)
 {
 	static const struct command_option *const tables[] = { cmd_check_options, cmd_patch_options,
 							       cmd_probe_options,
-							       cmd_revert_options };
+							       cmd_revert_options,
+							       cmd_run_options };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
@@ -148,6 +201,9 @@ int main(void)
 		cmocka_unit_test(options_are_taken_in_any_order),
 		cmocka_unit_test(what_is_not_declared_is_refused_and_named),
 		cmocka_unit_test(one_parse_leaves_nothing_to_the_next),
+		cmocka_unit_test(each_option_is_given_in_its_order_and_as_often_as_it_stands),
+		cmocka_unit_test(operands_begin_at_the_first_word_that_is_no_option),
+		cmocka_unit_test(a_refused_value_ends_the_parse),
 		cmocka_unit_test(the_commands_own_tables_hold_together),
 	};
 

@@ -3,11 +3,14 @@
 #include "sandbox.h"
 
 #include "sidecar/master_process.h"
+#include "sidecar/privileges.h"
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,6 +18,17 @@
 #define PID_FILE "/run/master.pid"
 /* A child that does not exec runs this program. */
 #define OWN_PROGRAM "test_master_process"
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+/* As a master that is ready does; what is forked afterwards does it, too. */
+static void catch_hangups(void)
+{
+	signal(SIGHUP, ignore);
+}
 
 static void wait_forever(void *ctx)
 {
@@ -38,6 +52,7 @@ static int find(const struct sandbox *s, const char *program, struct master_proc
 	return master_process_find(&s->own, sandbox_path(s, PID_FILE), program, out, err);
 }
 
+/* `wanted`: a master_process_state or a negative errno. */
 static void assert_found(const struct sandbox *s, const char *program, int wanted)
 {
 	CLEANUP(master_process_release) struct master_process master = MASTER_PROCESS_INIT;
@@ -46,8 +61,20 @@ static void assert_found(const struct sandbox *s, const char *program, int wante
 
 	if (rc != wanted)
 		fail_msg("returned %d, wanted %d: %s", rc, wanted, err.msg);
-	if (rc == 0)
-		assert_int_equal(master.pidfd, -1);
+	assert_true(rc > 0 ? master.pidfd >= 0 : master.pidfd == -1);
+}
+
+/* Ask until the answer comes, for a while. */
+static void wait_until_found(const struct sandbox *s, const char *program, int wanted)
+{
+	for (int i = 0; i < 5000; i++) {
+		CLEANUP(master_process_release) struct master_process master = MASTER_PROCESS_INIT;
+
+		if (find(s, program, &master, NULL) == wanted)
+			return;
+		usleep(1000);
+	}
+	fail_msg("waited for the answer %d", wanted);
 }
 
 static void a_running_master_is_found(void **state)
@@ -234,7 +261,6 @@ static void run_copy(void *ctx)
 static void a_master_whose_program_file_was_replaced_is_found(void **state)
 {
 	const struct sandbox *s = *state;
-	char link[128] = "", path[64];
 	pid_t child;
 	char command[256];
 
@@ -242,17 +268,10 @@ static void a_master_whose_program_file_was_replaced_is_found(void **state)
 		 sandbox_path(s, "/master"));
 	assert_int_equal(system(command), 0);
 	child = sandbox_spawn(run_copy, *state);
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)child);
-	for (int i = 0; i < 5000 && !strstr(link, "/master"); i++) {
-		usleep(1000);
-		memset(link, 0, sizeof(link));
-		if (readlink(path, link, sizeof(link) - 1) < 0)
-			break;
-	}
 	write_pid(s, child);
-	assert_found(s, "master", 1);
+	wait_until_found(s, "master", MASTER_PROCESS_READY);
 	assert_int_equal(unlink(sandbox_path(s, "/master")), 0);
-	assert_found(s, "master", 1);
+	assert_found(s, "master", MASTER_PROCESS_READY);
 	sandbox_end(child);
 }
 
@@ -307,6 +326,168 @@ static void a_master_that_ended_is_not_alive_and_cannot_be_reloaded(void **state
 	assert_non_null(strstr(err.msg, "SIGHUP"));
 }
 
+/* ---- starting ---- */
+
+static void start_slowly(void *ctx)
+{
+	sigset_t go;
+	int got;
+
+	(void)ctx;
+	sigemptyset(&go);
+	sigaddset(&go, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &go, NULL);
+	signal(SIGHUP, SIG_DFL);
+	sigwait(&go, &got);
+	signal(SIGHUP, SIG_IGN); /* nor is this what a master does that is ready */
+	sigwait(&go, &got);
+	catch_hangups();
+	wait_forever(NULL);
+}
+
+static bool ignores_hangups(pid_t pid)
+{
+	char path[64], line[256];
+	bool ignores = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, "SigIgn:", 7) == 0)
+			ignores = strtoull(line + 7, NULL, 16) & 1;
+	fclose(file);
+	return ignores;
+}
+
+static void a_master_that_does_not_catch_hangups_yet_is_starting(void **state)
+{
+	const struct sandbox *s = *state;
+	CLEANUP(master_process_release) struct master_process master = MASTER_PROCESS_INIT;
+	pid_t child = sandbox_spawn(start_slowly, NULL);
+
+	write_pid(s, child);
+	wait_until_found(s, OWN_PROGRAM, MASTER_PROCESS_STARTING);
+	assert_int_equal(find(s, OWN_PROGRAM, &master, NULL), MASTER_PROCESS_STARTING);
+	assert_int_equal(master.pid, child);
+	kill(child, SIGUSR1);
+	for (int i = 0; i < 5000 && !ignores_hangups(child); i++)
+		usleep(1000);
+	assert_true(ignores_hangups(child));
+	assert_found(s, OWN_PROGRAM, MASTER_PROCESS_STARTING);
+	kill(child, SIGUSR1);
+	assert_true(master_process_await(&master));
+	assert_found(s, OWN_PROGRAM, MASTER_PROCESS_READY);
+	sandbox_end(child);
+}
+
+static void a_master_that_ends_while_it_starts_is_not_waited_for(void **state)
+{
+	const struct sandbox *s = *state;
+	CLEANUP(master_process_release) struct master_process master = MASTER_PROCESS_INIT;
+	pid_t child = sandbox_spawn(start_slowly, NULL);
+	long start;
+
+	write_pid(s, child);
+	wait_until_found(s, OWN_PROGRAM, MASTER_PROCESS_STARTING);
+	assert_int_equal(find(s, OWN_PROGRAM, &master, NULL), MASTER_PROCESS_STARTING);
+	kill(child, SIGKILL);
+	start = sandbox_now_ms();
+	assert_false(master_process_await(&master));
+	assert_true(sandbox_now_ms() - start < 4000); /* of the 5000 that it may wait */
+	sandbox_end(child);
+}
+
+/* ---- process namespaces ---- */
+
+struct inner {
+	int fd; /* where the number is told that the process has here */
+	pid_t number;
+};
+
+/* A process whose own number is another than the one it has here. */
+static void wait_below(void *ctx)
+{
+	const struct inner *inner = ctx;
+	char text[32];
+	pid_t pid;
+
+	if (unshare(CLONE_NEWPID) < 0)
+		_exit(1);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		wait_forever(NULL);
+	}
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	if (pid < 0 || write(inner->fd, text, strlen(text) + 1) < 0)
+		_exit(1);
+	wait_forever(NULL);
+}
+
+static void a_master_below_is_found_by_its_own_number(void **state)
+{
+	const struct sandbox *s = *state;
+	CLEANUP(master_process_release) struct master_process master = MASTER_PROCESS_INIT;
+	struct inner inner;
+	char text[32] = "";
+	int fds[2];
+	pid_t parent, outer;
+
+	assert_int_equal(pipe(fds), 0);
+	inner.fd = fds[1];
+	parent = sandbox_spawn(wait_below, &inner);
+	assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+	outer = (pid_t)atoi(text);
+	write_pid(s, 1);
+	assert_int_equal(find(s, OWN_PROGRAM, &master, NULL), MASTER_PROCESS_READY);
+	assert_int_equal(master.pid, outer);
+	assert_found(s, "master", MASTER_PROCESS_NONE);
+	/* In its own namespace, the number that it has here is nobody's. */
+	write_pid(s, outer);
+	assert_found(s, OWN_PROGRAM, MASTER_PROCESS_NONE);
+	kill(outer, SIGKILL);
+	sandbox_end(parent);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* ---- without the privilege to look ---- */
+
+struct looking {
+	const struct sandbox *s;
+	const struct rootfs *root;
+	const char *pid_file;
+};
+
+static void find_without_privileges(void *ctx)
+{
+	const struct looking *looking = ctx;
+	struct master_process master = MASTER_PROCESS_INIT;
+	char path[64], link[16];
+
+	write_pid(looking->s, getppid()); /* to begin with: somebody who has more than we */
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)getppid());
+	if (privileges_keep(NULL, 0, false, NULL) < 0 || readlink(path, link, sizeof(link)) >= 0)
+		_exit(99);
+	_exit(master_process_find(looking->root, looking->pid_file, OWN_PROGRAM, &master, NULL));
+}
+
+/* An engine's usual capabilities do not let root look at Postfix's master. */
+static void a_master_that_may_not_be_looked_at_is_found(void **state)
+{
+	const struct sandbox *s = *state;
+	struct looking own = { .s = s, .root = &s->own };
+	struct looking other = { .s = s, .root = &s->root, .pid_file = PID_FILE };
+
+	sandbox_write(s, PID_FILE, "");
+	own.pid_file = sandbox_path(s, PID_FILE);
+	assert_int_equal(sandbox_in_child(find_without_privileges, &own), MASTER_PROCESS_READY);
+	/* The same process is not one of that root. */
+	assert_int_equal(sandbox_in_child(find_without_privileges, &other), MASTER_PROCESS_NONE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sandbox_set_up, sandbox_tear_down)
 
 int main(int argc, char **argv)
@@ -322,10 +503,15 @@ int main(int argc, char **argv)
 		TEST(a_number_that_is_now_a_threads_is_stale),
 		TEST(a_process_in_another_root_is_none_and_found_from_its_own),
 		TEST(a_master_whose_program_file_was_replaced_is_found),
+		TEST(a_master_that_does_not_catch_hangups_yet_is_starting),
+		TEST(a_master_that_ends_while_it_starts_is_not_waited_for),
+		TEST(a_master_below_is_found_by_its_own_number),
+		TEST(a_master_that_may_not_be_looked_at_is_found),
 		TEST(a_reload_is_one_hangup),
 		TEST(a_master_that_ended_is_not_alive_and_cannot_be_reloaded),
 	};
 
+	catch_hangups();
 	if (argc > 1 && strcmp(argv[1], "--wait") == 0)
 		wait_forever(NULL);
 	sandbox_enter_private_mounts();

@@ -3,11 +3,14 @@
 #include "sandbox.h"
 
 #include "sidecar/ports.h"
+#include "sidecar/privileges.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 enum { PORT = 10587, NOBODY = 65534 };
@@ -194,6 +197,39 @@ static void a_foreign_socket_beside_one_of_the_owners_is_an_obstacle(void **stat
 	close(fd);
 }
 
+/* One look at several ports says of each what a look at it alone says. */
+static void several_ports_are_looked_at_at_once(void **state)
+{
+	static const uint16_t ports[] = { PORT, PORT + 1, PORT + 2, PORT + 3 };
+	pid_t holder = start_holder("127.0.0.1",
+				    HOLDING_PLAIN); /* before there is what it would inherit */
+	int first = listen_at("0.0.0.0", PORT + 1, HOLDING_PLAIN);
+	int second = listen_at("::1", PORT + 2, HOLDING_PLAIN);
+	char address[PORTS_ADDRESS_MAX];
+	struct listening seen;
+
+	(void)state;
+	ports_look(ports, ARRAY_SIZE(ports), getpid(), &seen);
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+		assert_int_equal(ports_was_open(&seen, ports[i]), i == 1 || i == 2);
+		assert_int_equal(ports_is_open(ports[i], getpid()), i == 1 || i == 2);
+		assert_int_equal(ports_address_of(&seen, ports[i], address), i == 1 || i == 2);
+	}
+	assert_true(ports_address_of(&seen, PORT + 1, address));
+	assert_string_equal(address, "");
+	assert_true(ports_address_of(&seen, PORT + 2, address));
+	assert_string_equal(address, "::1");
+	ports_look(ports, ARRAY_SIZE(ports), holder, &seen);
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++)
+		assert_int_equal(ports_was_open(&seen, ports[i]), i == 0);
+	ports_look(ports, ARRAY_SIZE(ports), 0, &seen);
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++)
+		assert_false(ports_was_open(&seen, ports[i]));
+	sandbox_end(holder);
+	close(first);
+	close(second);
+}
+
 static void an_address_of_another_host_is_said(void **state)
 {
 	struct error err;
@@ -239,6 +275,102 @@ static void connections_that_linger_are_no_obstacle(void **state)
 	assert_free("", 0); /* and TIME_WAIT */
 }
 
+/* ---- without the privilege to look ---- */
+
+enum becoming {
+	STAYING,         /* root, with everything: closed to who has less */
+	BECOMING_HUMBLE, /* root, without privileges: open to its like */
+	BECOMING_NOBODY, /* another user */
+	BECOMING_PARENT, /* of a humble one that has its sockets, too */
+	HOLDING_NOTHING,
+};
+
+struct member {
+	enum becoming becoming;
+	int ready_fd;
+};
+
+static void live_as(void *ctx)
+{
+	const struct member *m = ctx;
+
+	if (m->becoming == BECOMING_HUMBLE && privileges_keep(NULL, 0, false, NULL) < 0)
+		_exit(1);
+	if (m->becoming == BECOMING_NOBODY && setuid(NOBODY) < 0)
+		_exit(1);
+	if (m->becoming != HOLDING_NOTHING)
+		listen_at("0.0.0.0", PORT, HOLDING_PLAIN);
+	if (m->becoming == BECOMING_PARENT && fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (privileges_keep(NULL, 0, false, NULL) < 0)
+			_exit(1);
+	}
+	if (write(m->ready_fd, "x", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static pid_t start_member(enum becoming becoming)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = sandbox_spawn(live_as, &(struct member){ becoming, ready[1] });
+	close(ready[1]);
+	for (int i = 0; i < 1 + (becoming == BECOMING_PARENT); i++)
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void end_member(pid_t pid)
+{
+	sandbox_end(pid);
+	for (int i = 0; i < 5000 && ports_check("", PORT, 0, NULL) != 0; i++)
+		usleep(1000); /* its child ends after it */
+	assert_free("", 0);
+}
+
+static void ask_humbly(void *ctx)
+{
+	const pid_t *owner = ctx;
+	char address[PORTS_ADDRESS_MAX];
+	bool open;
+
+	if (privileges_keep(NULL, 0, false, NULL) < 0)
+		_exit(99);
+	open = ports_is_open(PORT, *owner);
+	if (open != (ports_check("", PORT, *owner, NULL) == 0) ||
+	    open != ports_find_address(PORT, *owner, address))
+		_exit(98);
+	_exit(open);
+}
+
+/* As in a container with an engine's usual capabilities, where nobody may look at Postfix. */
+static void a_hidden_owners_socket_is_the_one_that_nobody_else_holds(void **state)
+{
+	static const enum becoming own[] = { STAYING, BECOMING_PARENT };
+	static const enum becoming foreign[] = { BECOMING_HUMBLE, BECOMING_NOBODY };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		pid_t owner = start_member(own[i]);
+
+		assert_int_equal(sandbox_in_child(ask_humbly, &owner), 1);
+		end_member(owner);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
+		pid_t owner = start_member(HOLDING_NOTHING), other = start_member(foreign[i]);
+
+		assert_int_equal(sandbox_in_child(ask_humbly, &owner), 0);
+		sandbox_end(owner);
+		end_member(other);
+	}
+}
+
 /* Last: it cannot be undone here. */
 static void without_ipv6_the_servers_do_without_too(void **state)
 {
@@ -259,9 +391,11 @@ int main(void)
 		cmocka_unit_test(the_servers_own_port_is_fine),
 		cmocka_unit_test(a_port_that_the_owner_shares_with_its_children_is_fine),
 		cmocka_unit_test(a_foreign_socket_beside_one_of_the_owners_is_an_obstacle),
+		cmocka_unit_test(several_ports_are_looked_at_at_once),
 		cmocka_unit_test(an_address_of_another_host_is_said),
 		cmocka_unit_test(a_privileged_port_needs_privilege),
 		cmocka_unit_test(connections_that_linger_are_no_obstacle),
+		cmocka_unit_test(a_hidden_owners_socket_is_the_one_that_nobody_else_holds),
 		cmocka_unit_test(without_ipv6_the_servers_do_without_too),
 	};
 

@@ -497,6 +497,33 @@ static void a_server_that_comes_up_meanwhile_is_up(void **state)
 	sandbox_end(pid);
 }
 
+/* Of the old generation, which waits for a ClientHello, and then of the new one. */
+static void be_silent_once(int fd, const void *ctx)
+{
+	static const struct manners good = { "220 new\r\n", "221 x\r\n", "QUIT" };
+	static bool is_new; /* in the server's process */
+	char byte;
+
+	(void)ctx;
+	while (!is_new && recv(fd, &byte, 1, 0) == 1)
+		;
+	if (is_new)
+		read_header_and_greet(fd, &good);
+	is_new = true;
+}
+
+static void a_silent_first_connection_is_not_waited_for(void **state)
+{
+	struct talker talker = talker_start("127.0.0.1", 0, be_silent_once, NULL);
+	struct probe_job job = job_for(&talker, PROBE_SMTP);
+
+	(void)state;
+	job.first_line_is_enough = true;
+	assert_int_equal(probe_run(&job, 1, LONG_MS, true, -1, NULL), 0);
+	assert_verdict(&job, true, "220 new");
+	talker_end(&talker);
+}
+
 static void all_jobs_run_at_once(void **state)
 {
 	enum { JOBS = 8 };
@@ -561,6 +588,7 @@ int main(void)
 		cmocka_unit_test(a_refused_connection_is_said_at_once),
 		cmocka_unit_test(a_refused_connection_is_tried_until_the_limit_when_asked),
 		cmocka_unit_test(a_server_that_comes_up_meanwhile_is_up),
+		cmocka_unit_test(a_silent_first_connection_is_not_waited_for),
 		cmocka_unit_test(all_jobs_run_at_once),
 		cmocka_unit_test(all_ends_when_the_master_does),
 	};

@@ -101,6 +101,23 @@ static int rest_body(const void *ctx, struct buf *out, struct error *err)
 	return load_and_show(ctx, show_rest, out, err);
 }
 
+/* What only a postern that keeps running needs. */
+static void show_live(const struct settings *settings, struct buf *out)
+{
+	buf_add_format(out, "resync %u listen \"%s\"\n", settings->resync_s, settings->listen);
+	for (size_t i = 0; i < settings->n_overrides; i++)
+		buf_add_format(out, "overrides %s\n", settings->overrides[i]);
+	for (size_t i = 0; i < settings->n_watches; i++)
+		buf_add_format(out, "watch %s%s%s\n", settings->watches[i].directory,
+			       settings->watches[i].reload_postfix ? " postfix" : "",
+			       settings->watches[i].reload_dovecot ? " dovecot" : "");
+}
+
+static int live_body(const void *ctx, struct buf *out, struct error *err)
+{
+	return load_and_show(ctx, show_live, out, err);
+}
+
 /* What is remarked on the way. */
 static int notes_body(const void *ctx, struct buf *out, struct error *err)
 {
@@ -113,6 +130,7 @@ static int notes_body(const void *ctx, struct buf *out, struct error *err)
 }
 
 #define DEFAULT_REST "separate gate auto\npostfix on /etc/postfix\ndovecot on /etc/dovecot\n"
+#define DEFAULT_LIVE "resync 60 listen \"\"\noverrides /tmp/docker-mailserver\n"
 #define DEFAULT_DOVECOT                                                                            \
 	"imap 143->10143\nimaps 993->10993\npop3 110->10110\npop3s 995->10995\n"                   \
 	"sieve 4190->14190\n"
@@ -126,6 +144,7 @@ static void with_networks_alone_everything_is_as_documented(void **state)
 	unit_expect_text(networks_body, &input, "10.42.0.0/16 fd00:42::/48\n");
 	unit_expect_text(listeners_body, &input, DEFAULT_LISTENERS);
 	unit_expect_text(rest_body, &input, DEFAULT_REST);
+	unit_expect_text(live_body, &input, DEFAULT_LIVE);
 	unit_expect_once(notes_body, &input, "");
 }
 
@@ -160,6 +179,7 @@ static void the_documented_file_is_the_default(void **state)
 	unit_expect_text(networks_body, &input, "10.42.0.0/16 fd00:42::/48\n");
 	unit_expect_text(listeners_body, &input, DEFAULT_LISTENERS);
 	unit_expect_text(rest_body, &input, DEFAULT_REST);
+	unit_expect_text(live_body, &input, DEFAULT_LIVE "watch /secrets/ssl postfix dovecot\n");
 	unit_expect_once(notes_body, &input, "");
 }
 
@@ -189,7 +209,8 @@ static void every_key_is_taken(void **state)
 				 "  listener pop3 { enable = off }\n"
 				 "}\n"
 				 "overrides \"/a\" { }\n"
-				 "overrides \"/b\" { }\n"
+				 "overrides \"/b/\" { enable = yes }\n"
+				 "overrides \"/off\" { enable = no }\n"
 				 "watch \"/c\" { }\n"
 				 "watch \"/d\" { reload = { \"dovecot\" } }\n",
 	};
@@ -205,6 +226,31 @@ static void every_key_is_taken(void **state)
 			 "sieve 4190->24190\n");
 	unit_expect_text(rest_body, &input,
 			 "in-place gate off\npostfix off /srv/postfix\ndovecot off /srv/dovecot\n");
+	unit_expect_text(live_body, &input,
+			 "resync 0 listen \"127.0.0.1:9477\"\noverrides /a\noverrides /b\n"
+			 "watch /c\nwatch /d dovecot\n");
+}
+
+static void overrides_can_be_switched_off(void **state)
+{
+	const struct input input = {
+		.sandbox = *state,
+		.text = NETWORKS "overrides \"/tmp/docker-mailserver\" { enable = false }\n",
+	};
+
+	unit_expect_text(live_body, &input, "resync 60 listen \"\"\n");
+}
+
+static void a_watch_that_reloads_nothing_is_remarked(void **state)
+{
+	const struct input input = {
+		.sandbox = *state,
+		.text = NETWORKS "watch \"/c\" { }\n",
+	};
+
+	unit_expect_once(notes_body, &input,
+			 "warning: /etc/postern/postern.conf:2: watch \"/c\" reloads nothing: add "
+			 "reload = { \"postfix\", \"dovecot\" }\n");
 }
 
 static void every_gate_has_its_word(void **state)
@@ -407,6 +453,8 @@ int main(void)
 		TEST(with_networks_alone_everything_is_as_documented),
 		TEST(the_documented_file_is_the_default),
 		TEST(every_key_is_taken),
+		TEST(overrides_can_be_switched_off),
+		TEST(a_watch_that_reloads_nothing_is_remarked),
 		TEST(every_gate_has_its_word),
 		TEST(limits_of_ranges_are_inside),
 		TEST(the_smtp_twin_follows_another_offset),

@@ -51,6 +51,28 @@ static void a_signal_that_ends_it_is_returned_as_a_shell_does(void **state)
 	assert_says(&s->own, "echo last words >&2; kill -SEGV $$", 128 + SIGSEGV, "last words\n");
 }
 
+/* Each waits for a file that the other one makes. */
+static void two_run_at_once(void **state)
+{
+	static const char script[] = "echo I am $0 >&2; : >$1/$0; for i in $(seq 2000); do "
+				     "[ -e $1/$2 ] && exit $3; sleep 0.01; done; exit 99";
+	const struct sandbox *s = *state;
+	const char *const argv[2][8] = {
+		{ "sh", "-c", script, "first", s->path, "second", "3", NULL },
+		{ "sh", "-c", script, "second", s->path, "first", "4", NULL },
+	};
+	cleanup_buf struct buf first = BUF_INIT, second = BUF_INIT;
+	struct error err = { 0 };
+	struct tool tools[2];
+
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(tool_start(&s->own, argv[i], &tools[i], &err), 0);
+	assert_int_equal(tool_finish(&tools[0], &first, &err), 3);
+	assert_int_equal(tool_finish(&tools[1], &second, &err), 4);
+	unit_assert_span(buf_span(&first), span_from("I am first\n"));
+	unit_assert_span(buf_span(&second), span_from("I am second\n"));
+}
+
 static void what_it_says_on_standard_error_is_added(void **state)
 {
 	const struct sandbox *s = *state;
@@ -165,6 +187,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_exit_status_is_returned),
 		TEST(a_signal_that_ends_it_is_returned_as_a_shell_does),
+		TEST(two_run_at_once),
 		TEST(what_it_says_on_standard_error_is_added),
 		TEST(it_may_say_more_than_is_kept_without_being_held_up),
 		TEST(a_missing_program_is_said),

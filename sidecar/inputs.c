@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* inputs - postern.conf and the override files, as they were at one moment. */
+#include "inputs.h"
+
+#include "patchers/base/cleanup.h"
+#include "patchers/base/error.h"
+#include "patchers/base/notes.h"
+#include "rootfs.h"
+#include "volume.h"
+
+#include <errno.h>
+#include <stdint.h>
+
+/* As often as a ConfigMap may be swapped between two of its keys. */
+enum { READS_MAX = 64 };
+
+void inputs_release(struct inputs *inputs)
+{
+	buf_release(&inputs->config);
+	settings_release(&inputs->settings);
+	overrides_release(&inputs->overrides);
+}
+
+/* A postern.conf that can never change is worth a word. */
+static void note_stale(const struct settings_request *request, struct notes *notes)
+{
+	CLEANUP(rootfs_release) struct rootfs own = ROOTFS_INIT;
+	const struct rootfs *root = request->root;
+	char *folder = strdupa(request->path ? request->path : SETTINGS_DEFAULT_PATH);
+	char *name = strrchr(folder, '/');
+	cleanup_buf struct buf reason = BUF_INIT;
+
+	if (!name || name == folder)
+		return;
+	*name++ = '\0';
+	if (request->path) {
+		if (rootfs_init(&own, "/", NULL) < 0)
+			return;
+		root = &own;
+	}
+	if (volume_stale(root, folder, name, &reason, NULL) == 1)
+		notes_add(notes, NOTE_WARNING, "%s", buf_text(&reason));
+}
+
+/* Whether postern.conf is what was read, still. */
+static bool config_stands(const struct settings_request *request, const struct inputs *inputs)
+{
+	cleanup_buf struct buf now = BUF_INIT;
+
+	return settings_fetch(request, &now, NULL) == 0 &&
+	       span_equal(buf_span(&now), buf_span(&inputs->config));
+}
+
+static int read_once(const struct settings_request *request, struct inputs *out,
+		     struct notes *notes, struct error *err)
+{
+	int rc = settings_fetch(request, &out->config, err);
+
+	if (rc == 0)
+		rc = settings_parse(request, buf_text(&out->config), &out->settings, notes, err);
+	if (rc == 0)
+		rc = overrides_read(request->root, &out->settings, &out->overrides, notes, err);
+	return rc;
+}
+
+static void add_notes(struct notes *to, const struct notes *from)
+{
+	for (size_t i = 0; i < from->n_items; i++)
+		notes_add(to, from->items[i].level, "%s", from->items[i].text);
+}
+
+int inputs_read(const struct settings_request *request, struct inputs *out, struct notes *notes,
+		struct error *err)
+{
+	note_stale(request, notes);
+	for (int i = 0; i < READS_MAX; i++) {
+		CLEANUP(notes_release) struct notes said = NOTES_INIT;
+		int rc;
+
+		inputs_release(out);
+		rc = read_once(request, out, &said, err);
+
+		/* postern.conf may be a key of the same ConfigMap as the override files. */
+		if (rc < 0 || config_stands(request, out)) {
+			add_notes(notes, &said);
+			return rc;
+		}
+	}
+	return error_set(err, -EAGAIN, "postern.conf was replaced each of the %d times it was read",
+			 READS_MAX);
+}
+
+void inputs_digest(const struct inputs *inputs, struct digest *out)
+{
+	struct digest_maker maker;
+
+	digest_start(&maker);
+	digest_add(&maker, buf_span(&inputs->config));
+	overrides_digest(&inputs->overrides, &maker);
+	digest_finish(&maker, out);
+}
+
+/* A text after its length; UINT64_MAX for one that is not there. */
+static void put(struct buf *out, bool exists, struct span text)
+{
+	uint64_t len = exists ? text.len : UINT64_MAX;
+	char bytes[sizeof(len)];
+
+	memcpy(bytes, &len, sizeof(len));
+	buf_add(out, span_make(bytes, sizeof(bytes)));
+	if (exists)
+		buf_add(out, text);
+}
+
+static bool get(struct span *rest, bool *exists, struct buf *out)
+{
+	uint64_t len;
+
+	if (rest->len < sizeof(len))
+		return false;
+	memcpy(&len, rest->data, sizeof(len));
+	*rest = span_make(rest->data + sizeof(len), rest->len - sizeof(len));
+	*exists = len != UINT64_MAX;
+	if (!*exists)
+		return true;
+	if (len > rest->len)
+		return false;
+	buf_add(out, span_make(rest->data, (size_t)len));
+	*rest = span_make(rest->data + len, rest->len - (size_t)len);
+	return true;
+}
+
+int inputs_print(const struct inputs *inputs, struct buf *out, struct error *err)
+{
+	put(out, true, buf_span(&inputs->config));
+	for (size_t i = 0; i < OVERRIDE_COUNT; i++) {
+		const struct override_source *file = &inputs->overrides.files[i];
+
+		put(out, file->path != NULL, span_from(file->path ? file->path : ""));
+		put(out, file->exists, buf_span(&file->text));
+	}
+	return buf_check(out, err);
+}
+
+int inputs_parse(const struct settings_request *request, struct span bytes, struct inputs *out,
+		 struct error *err)
+{
+	bool exists, good = get(&bytes, &exists, &out->config);
+
+	for (size_t i = 0; i < OVERRIDE_COUNT && good; i++) {
+		struct override_source *file = &out->overrides.files[i];
+		cleanup_buf struct buf path = BUF_INIT;
+
+		good = get(&bytes, &exists, &path);
+		if (good && exists) {
+			file->path = strdup(buf_text(&path));
+			if (!file->path)
+				return error_set(err, -ENOMEM, "out of memory");
+		}
+		good = good && get(&bytes, &file->exists, &file->text);
+	}
+	if (!good || bytes.len > 0)
+		return error_set(err, -EINVAL, "the last good configuration is damaged");
+	return settings_parse(request, buf_text(&out->config), &out->settings, NULL, err);
+}

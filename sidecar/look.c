@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * look - one look of a running postern at the mail host.
+ *
+ *   inputs --reconcile--> servers' state --> report
+ *
+ * When the inputs are wrong, or cannot be put in force, the last good ones are
+ * reconciled instead, so that a server that restarts meanwhile has its twins.
+ */
+#include "look.h"
+
+#include "apply.h"
+#include "command.h"
+#include "inputs.h"
+#include "log.h"
+#include "patchers/base/cleanup.h"
+#include "patchers/base/error.h"
+#include "protection.h"
+#include "reconcile.h"
+#include "report.h"
+#include "report_survey.h"
+#include "server.h"
+#include "survey.h"
+#include "volume.h"
+
+#include <errno.h>
+#include <time.h>
+
+struct look {
+	const struct look_request *request;
+	struct host host;
+	struct settings_request settings_request;
+	struct report *out;
+	bool must_reload[SURVEY_SERVERS]; /* for a watched folder */
+	bool is_told;                     /* and they were */
+	bool is_early;                    /* but one of them is still starting */
+	bool is_fallback;                 /* to the last good inputs */
+	bool is_surveyed;                 /* what the servers are is in the report */
+	struct digest watched;
+};
+
+static uint64_t now_micros(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static bool is_noted(const struct notes *notes, const char *text)
+{
+	for (size_t i = 0; i < notes->n_items; i++)
+		if (strcmp(notes->items[i].text, text) == 0)
+			return true;
+	return false;
+}
+
+/* Keep the remarks of this look, and say those that are new. */
+static void note_all(struct look *look, const struct notes *notes)
+{
+	for (size_t i = 0; i < notes->n_items; i++) {
+		const struct note *note = &notes->items[i];
+
+		if (!is_noted(&look->request->previous->notes, note->text) &&
+		    !is_noted(&look->out->notes, note->text))
+			log_write(note->level == NOTE_WARNING ? LOG_LEVEL_WARNING
+							      : LOG_LEVEL_NOTICE,
+				  "%s", note->text);
+		notes_add(&look->out->notes, note->level, "%s", note->text);
+	}
+}
+
+/* ---- folders ---- */
+
+static const struct report_folder *find_folder(const struct report *report, const char *path,
+					       bool is_watch)
+{
+	for (size_t i = 0; i < report->n_folders; i++)
+		if (report->folders[i].is_watch == is_watch &&
+		    strcmp(report->folders[i].path, path) == 0)
+			return &report->folders[i];
+	return NULL;
+}
+
+static void add_config_folder(struct look *look)
+{
+	const char *path = look->request->config ? look->request->config : SETTINGS_DEFAULT_PATH;
+	char *directory = strdupa(path), *slash = strrchr(directory, '/');
+	const char *names[] = { slash + 1, NULL };
+
+	*slash = '\0';
+	report_want_folder(look->out, slash == directory ? "/" : directory, names,
+			   look->request->config != NULL, false);
+}
+
+static void add_settings_folders(struct look *look, const struct settings *settings)
+{
+	for (size_t i = 0; i < settings->n_overrides; i++)
+		report_want_folder(look->out, settings->overrides[i], override_names, false, false);
+}
+
+/* What the servers know of a watched folder; NULL: what it holds now. */
+static const struct report_folder *find_watch(const struct look *look, const char *path)
+{
+	static const struct report_folder never_told = { .is_watch = true, .is_untold = true };
+	const struct report_folder *known = find_folder(look->request->previous, path, true);
+
+	return known || !look->request->watches_are_unknown ? known : &never_told;
+}
+
+/* What watched folders hold, against what the servers were told of. */
+static void look_at_watches(struct look *look, const struct settings *settings)
+{
+	const struct report *previous = look->request->previous;
+	struct digest_maker maker;
+	bool may_have_changed = false;
+
+	digest_start(&maker);
+	for (size_t i = 0; i < settings->n_watches; i++) {
+		const struct settings_watch *watch = &settings->watches[i];
+		const struct report_folder *known = find_watch(look, watch->directory);
+		struct report_folder folder = { .path = strdupa(watch->directory),
+						.is_watch = true };
+		struct error err;
+		int rc = 0;
+
+		if (find_folder(look->out, watch->directory, true))
+			continue;
+		if (known && !known->is_untold && look->request->touched &&
+		    !look->request->touched[known - previous->folders])
+			folder.digest = known->digest;
+		else
+			rc = volume_digest(&look->host.root, watch->directory, &folder.digest,
+					   &err);
+		if (rc < 0) {
+			CLEANUP(notes_release) struct notes notes = NOTES_INIT;
+
+			notes_add(&notes, NOTE_WARNING, "watch: %s", err.msg);
+			note_all(look, &notes);
+			folder.digest = known ? known->digest : (struct digest)DIGEST_NONE;
+		}
+		if (known && !digest_equal(&known->digest, &folder.digest)) {
+			look->must_reload[0] |= watch->reload_postfix;
+			look->must_reload[1] |= watch->reload_dovecot;
+			digest_add(&maker, span_make((const char *)folder.digest.bytes,
+						     sizeof(folder.digest.bytes)));
+			may_have_changed |= !find_folder(previous, watch->directory, true);
+			if (!known->is_untold)
+				log_notice("%s: changed", watch->directory);
+		}
+		report_add_folder(look->out, &folder);
+	}
+	digest_finish(&maker, &look->watched);
+	if (may_have_changed)
+		log_notice("watched folders may have changed while nobody watched: their servers "
+			   "are to be told");
+}
+
+/*
+ * The servers were not told: they will be, the next time.  One that was told in
+ * vain has read what is there: then what was before is new to it, too.
+ */
+static void forget_watches(struct look *look)
+{
+	const struct report_server *servers = look->out->servers;
+	bool in_vain = false;
+
+	for (size_t i = 0; i < SURVEY_SERVERS; i++)
+		in_vain = in_vain || servers[i].reloads > 0;
+	for (size_t i = 0; i < look->out->n_folders; i++) {
+		struct report_folder *folder = &look->out->folders[i];
+		const struct report_folder *known = find_watch(look, folder->path);
+
+		if (!folder->is_watch || !known || digest_equal(&folder->digest, &known->digest))
+			continue;
+		folder->digest = in_vain ? (struct digest)DIGEST_NONE : known->digest;
+		folder->is_untold = true;
+	}
+}
+
+/* ---- attempts ---- */
+
+/* Whether trying again without a change of the inputs can help. */
+static bool is_transient(int rc, bool attempted)
+{
+	static const int passing[] = { ENOMEM, EMFILE, ENFILE, EIO,    EAGAIN, ETIMEDOUT, EBUSY,
+				       ESTALE, ENOSPC, EROFS,  EDQUOT, EINTR,  EACCES,    EPERM };
+
+	if (attempted)
+		return rc != -EINVAL;
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+		if (rc == -passing[i])
+			return true;
+	return false;
+}
+
+static bool any_runs(const struct survey *r)
+{
+	for (size_t i = 0; i < SURVEY_SERVERS; i++)
+		if (r->servers[i].running)
+			return true;
+	return false;
+}
+
+static void report_found(struct look *look, const struct survey *r)
+{
+	report_survey(look->out, look->request->previous, r);
+	look->is_surveyed = true;
+}
+
+/*
+ * Put inputs in force.  `refused` is where the digest of an attempt that failed
+ * is kept.  The outcome, or the reason in err.
+ */
+static enum report_outcome attempt(struct look *look, const struct inputs *inputs,
+				   const struct digest *refused_before, struct digest *refused,
+				   struct error *err)
+{
+	CLEANUP(survey_release) struct survey r = SURVEY_INIT;
+	struct survey_request request = {
+		.host = &look->host,
+		.settings = &inputs->settings,
+		.overrides = &inputs->overrides,
+		.only_running = true,
+		.each_alone = look->is_fallback,
+		.watched = look->watched,
+		.refused = look->request->retry ? NULL : refused_before,
+	};
+	int rc;
+
+	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
+		const struct report_server *known = &look->request->previous->servers[i];
+
+		/* After a rollback everything is to be proven again. */
+		if (known->verified && !look->out->rolled_back)
+			request.verified[i] = known->pid;
+		request.must_reload[i] = look->must_reload[i];
+	}
+	rc = reconcile_run(&request, &r, err);
+	note_all(look, &r.notes);
+	if (rc == -ENOENT && !r.attempted && !any_runs(&r)) {
+		report_found(look, &r);
+		return REPORT_WAITING;
+	}
+	*refused = rc < 0 ? r.attempt : (struct digest)DIGEST_NONE;
+	if (rc < 0) {
+		/* The candidate is not in force: its twins are not what is there. */
+		report_survey_folders(look->out, &r);
+		if (rc == -EALREADY)
+			return REPORT_NONE; /* nothing new */
+		look->out->rolled_back |= r.began;
+		report_survey_reloads(look->out, &r);
+		return is_transient(rc, r.attempted) ? REPORT_FAILED : REPORT_REFUSED;
+	}
+	look->out->changed |= rc == 1;
+	report_set_text(&look->out->mynetworks, protection_of_mynetworks(&inputs->settings));
+	report_set_text(&look->out->gate, protection_of_gate(&inputs->settings));
+	look->is_told = look->must_reload[0] || look->must_reload[1];
+	for (size_t i = 0; i < SURVEY_SERVERS; i++)
+		look->is_early |= look->must_reload[i] && r.servers[i].starting;
+	if (any_runs(&r))
+		rc = apply_verify(&r, err);
+	report_found(look, &r);
+	if (rc < 0)
+		return REPORT_FAILED;
+	return any_runs(&r) ? REPORT_CURRENT : REPORT_WAITING;
+}
+
+static enum report_outcome check_gate(const struct settings *settings, struct error *err)
+{
+	if (settings->gate != SETTINGS_GATE_REQUIRE)
+		return REPORT_CURRENT;
+	error_set(err, -EINVAL, SETTINGS_GATE_REFUSAL);
+	return REPORT_REFUSED;
+}
+
+static int check_directory(const char *server, const char *now, const char *known,
+			   struct error *err)
+{
+	if (strcmp(now, known) == 0)
+		return 0;
+	return error_set(err, -EINVAL,
+			 "%s: config-directory: \"%s\" is in use: for \"%s\" stop postern, run "
+			 "\"postern revert\" with the old one, and start it anew",
+			 server, known, now);
+}
+
+/* What was written in another directory would be forgotten there. */
+static int check_directories(struct look *look, const struct settings *now, struct error *err)
+{
+	CLEANUP(inputs_release) struct inputs good = INPUTS_INIT;
+	const struct report *previous = look->request->previous;
+	struct error unread;
+	int rc = 0;
+
+	if (previous->good.len == 0 ||
+	    inputs_parse(&look->settings_request, buf_span(&previous->good), &good, &unread) < 0)
+		return 0;
+	if (good.settings.postfix.enabled)
+		rc = check_directory("postfix", now->postfix.config_directory,
+				     good.settings.postfix.config_directory, err);
+	if (rc == 0 && good.settings.dovecot.enabled)
+		rc = check_directory("dovecot", now->dovecot.config_directory,
+				     good.settings.dovecot.config_directory, err);
+	return rc;
+}
+
+/* The inputs as they are now. */
+static enum report_outcome try_present(struct look *look, struct inputs *inputs, struct error *err)
+{
+	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
+	enum report_outcome outcome;
+	int rc = inputs_read(&look->settings_request, inputs, &notes, err);
+
+	note_all(look, &notes);
+	add_settings_folders(look, &inputs->settings);
+	look_at_watches(look, &inputs->settings);
+	if (rc < 0)
+		return is_transient(rc, false) ? REPORT_FAILED : REPORT_REFUSED;
+	if (check_directories(look, &inputs->settings, err) < 0)
+		return REPORT_REFUSED;
+	look->out->resync_s = inputs->settings.resync_s;
+	report_set_text(&look->out->listen, inputs->settings.listen);
+	outcome = check_gate(&inputs->settings, err);
+	if (outcome != REPORT_CURRENT)
+		return outcome;
+	outcome =
+		attempt(look, inputs, &look->request->previous->refused, &look->out->refused, err);
+	if (outcome != REPORT_NONE)
+		return outcome;
+	/* It failed before, and nothing has changed since. */
+	error_set(err, -EALREADY, "%s", look->request->previous->reason);
+	return look->request->previous->outcome;
+}
+
+/* Whether these are the inputs that were in force before. */
+static bool were_in_force(const struct look *look, const struct inputs *inputs)
+{
+	struct digest digest;
+
+	inputs_digest(inputs, &digest);
+	return digest_equal(&digest, &look->request->previous->inputs);
+}
+
+static bool is_same_text(const char *known, const char *text)
+{
+	return known && strcmp(known, text) == 0;
+}
+
+/*
+ * Put the last inputs that were good in force, if they can be.  `why` is what
+ * keeps the present ones from it.
+ */
+static void try_good(struct look *look, const struct inputs *present, const struct error *why)
+{
+	CLEANUP(inputs_release) struct inputs good = INPUTS_INIT;
+	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
+	const struct report *previous = look->request->previous;
+	enum report_outcome outcome;
+	struct error err = { 0 };
+
+	if (previous->good.len == 0)
+		return;
+	if (inputs_parse(&look->settings_request, buf_span(&previous->good), &good, &err) < 0) {
+		log_error("%s", err.msg);
+		return;
+	}
+	look->is_fallback = true;
+	add_settings_folders(look, &good.settings);
+	look_at_watches(look, &good.settings);
+	if (were_in_force(look, present)) /* what failed is to tell of a watched folder */
+		look->must_reload[0] = look->must_reload[1] = false;
+	outcome = attempt(look, &good, &previous->refused_good, &look->out->refused_good, &err);
+	/* Not twice what keeps the present ones from it. */
+	if ((outcome == REPORT_REFUSED || outcome == REPORT_FAILED) &&
+	    !is_same_text(why->msg, err.msg))
+		notes_add(&notes, NOTE_WARNING, "the last good configuration: %s", err.msg);
+	note_all(look, &notes);
+	/* Tried again, if that can help: its twins are not there, whatever is wrong now. */
+	if (outcome == REPORT_FAILED ||
+	    (outcome == REPORT_NONE && previous->outcome == REPORT_FAILED))
+		look->out->outcome = REPORT_FAILED;
+	if (outcome != REPORT_CURRENT && outcome != REPORT_WAITING)
+		return;
+	inputs_digest(&good, &look->out->inputs);
+	look->out->uses_good = true;
+}
+
+static void keep_good(struct look *look, const struct inputs *inputs)
+{
+	struct error err;
+
+	inputs_digest(inputs, &look->out->inputs);
+	buf_clear(&look->out->good);
+	if (inputs_print(inputs, &look->out->good, &err) < 0)
+		log_error("%s", err.msg);
+}
+
+static void say_failure(struct look *look, const struct error *err)
+{
+	const struct report *previous = look->request->previous;
+
+	report_set_text(&look->out->reason, err->msg);
+	if (is_same_text(previous->reason, err->msg))
+		return;
+	log_error("%s%s", err->msg,
+		  look->out->uses_good ? "; the last good configuration stays in force" : "");
+}
+
+static void look_around(struct look *look, struct error *err)
+{
+	CLEANUP(inputs_release) struct inputs inputs = INPUTS_INIT;
+	struct report *out = look->out;
+	const struct report *previous = look->request->previous;
+
+	buf_add(&out->good, buf_span(&previous->good));
+	out->resync_s = previous->resync_s;
+	report_set_text(&out->listen, previous->listen);
+	report_set_text(&out->mynetworks, previous->mynetworks);
+	report_set_text(&out->gate, previous->gate);
+	add_config_folder(look);
+	out->outcome = try_present(look, &inputs, err);
+	if (out->outcome == REPORT_CURRENT)
+		keep_good(look, &inputs);
+	if (out->outcome == REPORT_CURRENT || out->outcome == REPORT_WAITING) {
+		if (look->is_early)
+			forget_watches(look);
+		return;
+	}
+	if (!look->is_surveyed)
+		try_good(look, &inputs, err);
+	if (!look->is_surveyed)
+		report_servers_of(look->out, look->request->previous);
+	if (!look->is_told)
+		forget_watches(look);
+	say_failure(look, err);
+}
+
+void look_run(const struct look_request *request, struct report *out)
+{
+	struct look look = { .request = request, .host = HOST_INIT, .out = out };
+	uint64_t start = now_micros();
+	struct error err = { 0 };
+
+	if (host_init(&look.host, request->root, &err) < 0) {
+		out->outcome = REPORT_FAILED;
+		report_servers_of(out, request->previous);
+		say_failure(&look, &err);
+	} else {
+		look.settings_request = (struct settings_request){
+			.path = request->config,
+			.root = &look.host.root,
+			.networks = getenv(SETTINGS_NETWORKS_VARIABLE),
+			.port_names = &look.host.port_names,
+			.networks_needed = true,
+		};
+		look_around(&look, &err);
+	}
+	host_release(&look.host);
+	out->micros = now_micros() - start;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* process - what the kernel tells about another process, see proc(5). */
+#include "process.h"
+
+#include "patchers/base/cleanup.h"
+#include "patchers/base/error.h"
+#include "patchers/base/span.h"
+#include "rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+enum {
+	STAT_BYTES_MAX = 1024,
+	LINE_BYTES_MAX = 4096,
+	/* PF_KTHREAD, in field 9 of /proc/PID/stat since Linux 2.6.17. */
+	KERNEL_THREAD = 0x00200000,
+	/* TASK_COMM_LEN, without its NUL. */
+	NAME_BYTES_MAX = 15,
+	/* More lines than this no process's status or table of mounts has. */
+	LINES_MAX = 200000,
+};
+
+static const char *path_of(pid_t pid, const char *name, char out[PROCESS_PATH_MAX])
+{
+	snprintf(out, PROCESS_PATH_MAX, "/proc/%d/%s", (int)pid, name);
+	return out;
+}
+
+static void cleanup_file(FILE **file)
+{
+	if (*file)
+		fclose(*file);
+}
+
+/* The whole of a short file; its length or a negative errno. */
+static ssize_t read_short(const char *path, char *out, size_t size)
+{
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, out, size - 1);
+	if (n < 0)
+		return -errno;
+	out[n] = '\0';
+	return n;
+}
+
+int process_read_stat(pid_t pid, struct process_stat *out)
+{
+	char path[PROCESS_PATH_MAX], text[STAT_BYTES_MAX];
+	ssize_t n = read_short(path_of(pid, "stat", path), text, sizeof(text));
+	const char *rest;
+	unsigned flags;
+	int parent;
+
+	if (n < 0)
+		return (int)n;
+	/* The name may hold blanks and parentheses: it ends at the last one. */
+	rest = strrchr(text, ')');
+	if (!rest ||
+	    sscanf(rest,
+		   ") %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+		   "%*d %llu",
+		   &out->state, &parent, &flags, &out->start) != 4)
+		return -ESRCH;
+	out->parent = parent;
+	out->kernel_thread = flags & KERNEL_THREAD;
+	return 0;
+}
+
+/* The value of a field of /proc/PID/status into `out`; false when there is none. */
+static bool read_status(pid_t pid, const char *field, char *out, size_t size)
+{
+	char path[PROCESS_PATH_MAX], line[LINE_BYTES_MAX];
+	CLEANUP(cleanup_file) FILE *file = fopen(path_of(pid, "status", path), "re");
+	size_t n = strlen(field);
+
+	for (int i = 0; file && i < LINES_MAX && fgets(line, sizeof(line), file); i++)
+		if (strncmp(line, field, n) == 0 && line[n] == ':') {
+			struct span value = span_trim(span_from(line + n + 1), " \t\n");
+
+			snprintf(out, size, "%.*s", (int)value.len, value.data);
+			return true;
+		}
+	return false;
+}
+
+bool process_user(pid_t pid, uid_t *out)
+{
+	char value[LINE_BYTES_MAX];
+
+	return read_status(pid, "Uid", value, sizeof(value)) &&
+	       sscanf(value, "%*u %u", out) == 1; /* real, effective, ... */
+}
+
+bool process_catches(pid_t pid, int signal)
+{
+	char value[LINE_BYTES_MAX];
+
+	return read_status(pid, "SigCgt", value, sizeof(value)) &&
+	       strtoull(value, NULL, 16) >> (signal - 1) & 1;
+}
+
+pid_t process_inner_number(pid_t pid)
+{
+	char value[LINE_BYTES_MAX];
+	struct span numbers, number = { 0 };
+	unsigned long inner = 0;
+
+	if (!read_status(pid, "NSpid", value, sizeof(value)))
+		return 0;
+	/* From the namespace of this /proc inwards. */
+	numbers = span_from(value);
+	while (numbers.len > 0)
+		number = span_take_word(&numbers, " \t");
+	return span_to_number(number, INT_MAX, &inner) ? (pid_t)inner : 0;
+}
+
+static bool calls_itself(pid_t pid, const char *program)
+{
+	char path[PROCESS_PATH_MAX], name[NAME_BYTES_MAX + 2];
+	ssize_t n = read_short(path_of(pid, "comm", path), name, sizeof(name));
+	struct span wanted = span_from(program);
+
+	if (wanted.len > NAME_BYTES_MAX)
+		wanted.len = NAME_BYTES_MAX;
+	return n > 0 && span_equal(span_trim(span_make(name, (size_t)n), "\n"), wanted);
+}
+
+bool process_runs(pid_t pid, const char *program)
+{
+	char path[PROCESS_PATH_MAX], exe[PATH_MAX];
+	ssize_t n = readlink(path_of(pid, "exe", path), exe, sizeof(exe) - 1);
+	size_t want = strlen(program);
+	const char *name;
+
+	if (n < 0)
+		return (errno == EACCES || errno == EPERM) && calls_itself(pid, program);
+	exe[n] = '\0';
+	name = strrchr(exe, '/');
+	name = name ? name + 1 : exe;
+	return strncmp(name, program, want) == 0 &&
+	       (name[want] == '\0' || strcmp(name + want, " (deleted)") == 0);
+}
+
+/*
+ * The mount whose top is the process's root stands in its own table under "/";
+ * a process that was put into a folder further down has no such line.  Mount
+ * numbers are the whole kernel's, not a namespace's.
+ */
+static bool has_root_mount(pid_t pid, unsigned long long mount)
+{
+	char path[PROCESS_PATH_MAX], line[LINE_BYTES_MAX];
+	CLEANUP(cleanup_file) FILE *file = fopen(path_of(pid, "mountinfo", path), "re");
+	bool at_start = true;
+
+	for (int i = 0; file && i < LINES_MAX && fgets(line, sizeof(line), file); i++) {
+		unsigned long long number;
+		char point[3]; /* more than "/" needs: the rest of a longer one is left */
+
+		if (at_start && sscanf(line, "%llu %*d %*s %*s %2s", &number, point) == 2 &&
+		    number == mount && strcmp(point, "/") == 0)
+			return true;
+		at_start = strchr(line, '\n') != NULL;
+	}
+	return false;
+}
+
+bool process_lives_in(pid_t pid, const struct rootfs *root)
+{
+	struct stat ours, theirs;
+	char path[PROCESS_PATH_MAX];
+	struct statx top;
+
+	if (stat(path_of(pid, "root/.", path), &theirs) == 0)
+		return fstat(root->fd, &ours) == 0 && ours.st_dev == theirs.st_dev &&
+		       ours.st_ino == theirs.st_ino;
+	if (errno != EACCES && errno != EPERM)
+		return false;
+	return statx(root->fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &top) == 0 &&
+	       (top.stx_mask & STATX_MNT_ID) && (top.stx_attributes & STATX_ATTR_MOUNT_ROOT) &&
+	       has_root_mount(pid, top.stx_mnt_id);
+}
+
+int process_open(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd >= 0)
+		return fd;
+	/* EINVAL, ENOENT: the number is a thread's by now. */
+	return errno == EINVAL || errno == ENOENT ? -ESRCH : -errno;
+}
+
+bool process_is_alive(int pidfd)
+{
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&ended, 1, 0) == 0;
+}
+
+int process_walk_init(struct process_walk *walk, struct error *err)
+{
+	walk->proc = opendir("/proc");
+	return walk->proc ? 0 : error_errno(err, "open /proc");
+}
+
+void process_walk_release(struct process_walk *walk)
+{
+	if (walk->proc)
+		closedir(walk->proc);
+	walk->proc = NULL;
+}
+
+pid_t process_walk_next(struct process_walk *walk)
+{
+	const struct dirent *entry;
+
+	while ((entry = readdir(walk->proc))) {
+		unsigned long number;
+
+		if (span_to_number(span_from(entry->d_name), INT_MAX, &number) && number > 0)
+			return (pid_t)number;
+	}
+	return 0;
+}

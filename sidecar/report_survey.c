@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* report_survey - what a survey found, as a part of the report of a look. */
+#include "report_survey.h"
+
+#include "report.h"
+#include "server.h"
+#include "survey.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void report_survey_folders(struct report *out, const struct survey *r)
+{
+	for (size_t i = 0; i < SURVEY_SERVERS; i++)
+		for (size_t k = 0; k < r->servers[i].n_folders; k++)
+			report_want_folder(out, r->servers[i].folders[k].path,
+					   r->servers[i].folders[k].names, false,
+					   r->servers[i].folders[k].pid_file);
+}
+
+static const struct report_twin *find_twin(const struct report *report, size_t server,
+					   uint16_t port)
+{
+	for (size_t i = 0; i < report->n_twins; i++)
+		if (report->twins[i].server == server && report->twins[i].port == port)
+			return &report->twins[i];
+	return NULL;
+}
+
+static void report_twin_state(struct report *report, const struct report *previous, size_t i,
+			      const struct server *server, const struct twin *twin)
+{
+	const struct report_twin *known = find_twin(previous, i, twin->port);
+	struct report_twin out = {
+		.listener = twin->listener,
+		.stock = twin->stock,
+		.detail = strdupa(twin->detail),
+		.stock_port = twin->stock_port,
+		.port = twin->port,
+		.server = (uint8_t)i,
+		.tls = twin->tls,
+		.up = twin->up,
+	};
+
+	if (!server->running) {
+		out.up = false;
+		out.detail = strdupa("its server is not running");
+	} else if (!twin->probed && server->verified) {
+		out.up = true;
+		out.detail = known && known->up ? known->detail : strdupa("");
+	} else if (!twin->probed) {
+		out.up = false;
+		out.detail = strdupa("not asked yet");
+	}
+	report_add_twin(report, &out);
+}
+
+/* A server that was left out is as it was, if it is the same process. */
+static void report_left_out(struct report *report, const struct report *previous, size_t i,
+			    const struct server *server)
+{
+	struct report_server *out = &report->servers[i];
+
+	out->verified = previous->servers[i].verified && out->running &&
+			out->pid == previous->servers[i].pid;
+	for (size_t k = 0; k < previous->n_twins; k++) {
+		struct report_twin twin = previous->twins[k];
+
+		if (twin.server != i)
+			continue;
+		if (!out->verified) {
+			twin.up = false;
+			twin.detail = strdupa(server->running ? "not asked: its server's "
+								"configuration cannot be read"
+							      : "its server is not running");
+		}
+		report_add_twin(report, &twin);
+	}
+}
+
+void report_survey(struct report *out, const struct report *previous, const struct survey *r)
+{
+	for (size_t i = 0; i < out->n_twins; i++) {
+		free(out->twins[i].listener);
+		free(out->twins[i].stock);
+		free(out->twins[i].detail);
+	}
+	out->n_twins = 0;
+	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
+		const struct server *server = &r->servers[i];
+
+		out->servers[i] = (struct report_server){
+			.enabled = server->enabled,
+			.present = server->present,
+			.running = server->running,
+			.starting = server->starting,
+			.pid = server->running ? server->master.pid : 0,
+			.verified = server->running && server->verified,
+			.reloads = out->servers[i].reloads + server->n_reloads,
+		};
+		if (server->left_out)
+			report_left_out(out, previous, i, server);
+		for (size_t k = 0; k < server->n_twins && !server->left_out; k++)
+			report_twin_state(out, previous, i, server, &server->twins[k]);
+	}
+	report_survey_folders(out, r);
+}
+
+void report_survey_reloads(struct report *out, const struct survey *r)
+{
+	for (size_t i = 0; i < SURVEY_SERVERS; i++)
+		out->servers[i].reloads += r->servers[i].n_reloads;
+}
+
+void report_servers_of(struct report *out, const struct report *previous)
+{
+	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
+		uint32_t reloads = out->servers[i].reloads;
+
+		out->servers[i] = previous->servers[i];
+		out->servers[i].reloads = reloads;
+	}
+	for (size_t i = 0; i < previous->n_twins; i++)
+		report_add_twin(out, &previous->twins[i]);
+}

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: MIT */
+/* watcher - the loop of a running postern: triggers in, looks out. */
+#include "watcher.h"
+
+#include "command.h"
+#include "endpoint.h"
+#include "log.h"
+#include "look.h"
+#include "mail_container.h"
+#include "master_watch.h"
+#include "patchers/base/cleanup.h"
+#include "patchers/base/error.h"
+#include "settle.h"
+#include "state.h"
+#include "supervisor.h"
+#include "watched_folders.h"
+#include "worker_watch.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+enum {
+	RETRY_FIRST_MS = 5000,
+	RETRY_LAST_MS = 300000,
+	STARTING_FIRST_MS = 50, /* a master that does not take signals yet */
+	STARTING_LAST_MS = 2000,
+	TARGET_WAIT_MS = 1000, /* no container tells when another one starts */
+	DEAF_RESYNC_S = 60,    /* when changes cannot be heard and resync is off */
+	LOOK_LIMIT_MS = 180000,
+	STOP_LIMIT_MS = 5000,
+};
+
+struct watcher {
+	const struct watcher_job *job;
+	struct state state;
+	struct endpoint *endpoint;
+	struct event_base *base;
+	struct event *signals[3];
+	struct event *due, *resync, *retry, *find;
+	struct rootfs own; /* where we are ourselves */
+	struct mail_container host;
+	struct watched_folders folders;
+	struct master_watch masters[REPORT_SERVERS];
+	struct worker_watch worker;
+	struct settle settle; /* what has happened since the last look began */
+	bool all_touched;
+	bool retrying;
+	bool stopping;
+	bool watches_are_unknown; /* what was told of them, our predecessor knew */
+	unsigned failures_in_turn;
+	unsigned starts_in_turn;
+	unsigned resync_s;          /* what the timer was set to; 0: it is not */
+	uint64_t look_event_micros; /* when the first of what the look is for happened */
+	char *said;                 /* the last failure of our own, said once */
+};
+
+static uint64_t now_micros(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void arm(struct event *event, unsigned long ms)
+{
+	const struct timeval after = { .tv_sec = (time_t)(ms / 1000),
+				       .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+
+	evtimer_add(event, &after);
+}
+
+/* A failure of our own, once until another one comes. */
+static void say_once(struct watcher *w, const char *text)
+{
+	if (w->said && strcmp(w->said, text) == 0)
+		return;
+	log_error("%s", text);
+	report_set_text(&w->said, text);
+}
+
+/* ---- when to look ---- */
+
+/* Something may have changed: look when it is quiet, or when it never is. */
+static void look_soon(struct watcher *w)
+{
+	uint64_t now = now_micros();
+
+	settle_note(&w->settle, now);
+	if (worker_watch_is_busy(&w->worker) || w->stopping || w->state.root[0] == '\0')
+		return; /* when that is over */
+	arm(w->due, settle_wait_ms(&w->settle, now));
+}
+
+static void look_at_all_soon(struct watcher *w)
+{
+	w->all_touched = true;
+	look_soon(w);
+}
+
+static void retry_later(struct watcher *w)
+{
+	arm(w->retry, settle_retry_ms(RETRY_FIRST_MS, RETRY_LAST_MS, w->failures_in_turn));
+	w->failures_in_turn++;
+}
+
+/* ---- a look ---- */
+
+static void start_look(struct watcher *w)
+{
+	struct error err = { 0 };
+	struct look_request request = {
+		.config = w->job->config,
+		.root = w->state.root,
+		.previous = &w->state.report,
+		.retry = w->retrying,
+		.watches_are_unknown = w->watches_are_unknown,
+	};
+	const bool *touched;
+
+	touched = watched_folders_touched(&w->folders);
+	request.touched = w->all_touched ? NULL : touched;
+	if (worker_watch_start(&w->worker, &request, LOOK_LIMIT_MS, &err) < 0) {
+		char text[ERROR_MSG_MAX + 64];
+
+		snprintf(text, sizeof(text), "cannot look at the mail host: %s", err.msg);
+		say_once(w, text);
+		state_take_failure(&w->state, text);
+		retry_later(w);
+		return;
+	}
+	w->retrying = w->all_touched = false;
+	watched_folders_are_looked_at(&w->folders);
+	w->look_event_micros = settle_take(&w->settle);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct watcher *w = arg;
+
+	(void)fd;
+	(void)what;
+	if (!worker_watch_is_busy(&w->worker) && !w->stopping && w->state.root[0] != '\0')
+		start_look(w);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct watcher *w = arg;
+
+	(void)fd;
+	(void)what;
+	w->retrying = true;
+	look_soon(w);
+}
+
+/* ---- masters ---- */
+
+static void on_master_end(void *arg, size_t server, pid_t pid)
+{
+	struct watcher *w = arg;
+
+	log_notice("%s: its master process %d has ended", report_server_names[server], (int)pid);
+	w->state.report.servers[server].verified = false;
+	w->state.report.servers[server].running = false;
+	look_soon(w);
+}
+
+static void follow_masters(struct watcher *w)
+{
+	for (size_t i = 0; i < REPORT_SERVERS; i++)
+		if (!master_watch_follow(&w->masters[i], w->state.report.servers[i].pid))
+			look_soon(w);
+}
+
+/* A master that starts does not tell when it takes signals. */
+static void await_start(struct watcher *w)
+{
+	bool starting = false;
+
+	for (size_t i = 0; i < REPORT_SERVERS; i++)
+		starting = starting || w->state.report.servers[i].starting;
+	if (!starting) {
+		w->starts_in_turn = 0;
+		return;
+	}
+	settle_note(&w->settle, now_micros());
+	arm(w->due, settle_retry_ms(STARTING_FIRST_MS, STARTING_LAST_MS, w->starts_in_turn++));
+}
+
+/* A container in which no server starts may be another one's copy: whose server does, is meant. */
+static void await_server(struct watcher *w)
+{
+	if (w->host.target.pidfd >= 0 && w->state.report.outcome == REPORT_WAITING && !w->stopping)
+		arm(w->find, TARGET_WAIT_MS);
+}
+
+/* ---- folders ---- */
+
+/* Watch the folders of the report; what changed before they were is looked at again. */
+static void watch_folders(struct watcher *w)
+{
+	const struct report *report = &w->state.report;
+	struct error err = { 0 };
+
+	if (watched_folders_set(&w->folders, report, &w->own, &w->host.root, &err) < 0) {
+		say_once(w, err.msg);
+		return;
+	}
+	watched_folders_say_deaf(&w->folders, report,
+				 report->resync_s > 0 ? report->resync_s : (unsigned)DEAF_RESYNC_S);
+	look_at_all_soon(w);
+}
+
+static void on_folders(void *arg, const struct error *err)
+{
+	if (err)
+		say_once(arg, err->msg);
+	look_soon(arg);
+}
+
+/* One that is on its way stays so, however often there is something else to look at. */
+static void arm_resync(struct watcher *w)
+{
+	unsigned s = w->state.report.resync_s;
+
+	if (s == 0 && !watched_folders_hear_everything(&w->folders))
+		s = DEAF_RESYNC_S;
+	if (s == 0)
+		event_del(w->resync);
+	else if (s != w->resync_s || !evtimer_pending(w->resync, NULL))
+		arm(w->resync, s * 1000UL);
+	w->resync_s = s;
+}
+
+static void on_resync(evutil_socket_t fd, short what, void *arg)
+{
+	struct watcher *w = arg;
+
+	(void)fd;
+	(void)what;
+	folder_watch_renew(&w->folders.watch);
+	look_at_all_soon(w);
+	arm_resync(w);
+}
+
+/* ---- a report ---- */
+
+static void take_report(struct watcher *w, struct report *report)
+{
+	bool folders_are_new =
+		!watched_folders_are_same(&w->state.report, report) || !w->folders.is_set;
+	bool was_current = w->state.report.outcome == REPORT_CURRENT;
+
+	if (!was_current && report->outcome == REPORT_CURRENT && w->state.failed_at != 0)
+		log_notice("everything is as wanted again");
+	if (report->outcome == REPORT_CURRENT || report->outcome == REPORT_WAITING)
+		w->watches_are_unknown = false;
+	state_take_report(&w->state, report, now_micros() - w->look_event_micros);
+	if (folders_are_new)
+		watch_folders(w);
+	follow_masters(w);
+	if (w->state.report.outcome != REPORT_FAILED) {
+		w->failures_in_turn = 0;
+		event_del(w->retry);
+	} else if (!evtimer_pending(w->retry, NULL)) {
+		retry_later(w);
+	}
+	arm_resync(w);
+	endpoint_open(w->endpoint);
+	endpoint_listen(w->endpoint, w->state.report.listen);
+	if (w->settle.pending)
+		look_soon(w);
+	await_start(w);
+	await_server(w);
+}
+
+static void take_death(struct watcher *w, const struct error *err)
+{
+	say_once(w, err->msg);
+	state_take_failure(&w->state, err->msg);
+	w->all_touched = true;
+	retry_later(w);
+	if (w->settle.pending)
+		look_soon(w);
+}
+
+static void on_look_done(void *arg, struct report *report, const struct error *err)
+{
+	struct watcher *w = arg;
+
+	if (report)
+		take_report(w, report);
+	else
+		take_death(w, err);
+	folder_watch_count(&w->folders.watch, &w->state.watches);
+	if (w->stopping)
+		event_base_loopbreak(w->base);
+}
+
+/* ---- the mail container ---- */
+
+static void forget_host(struct watcher *w)
+{
+	worker_watch_end(&w->worker);
+	for (size_t i = 0; i < REPORT_SERVERS; i++)
+		(void)master_watch_follow(&w->masters[i], 0);
+	watched_folders_forget(&w->folders);
+	state_forget_host(&w->state);
+	mail_container_forget(&w->host);
+}
+
+static void on_host_end(void *arg)
+{
+	struct watcher *w = arg;
+
+	log_notice("the mail container (process %d) has ended: waiting for the next one",
+		   (int)w->host.target.anchor);
+	forget_host(w);
+	if (w->stopping) /* for a look that is over now */
+		event_base_loopbreak(w->base);
+	arm(w->find, 0);
+}
+
+static void on_find(evutil_socket_t fd, short what, void *arg)
+{
+	struct watcher *w = arg;
+	struct error err = { 0 };
+	int rc;
+
+	(void)fd;
+	(void)what;
+	if (w->state.root[0] != '\0') {
+		if (worker_watch_is_busy(&w->worker) ||
+		    !mail_container_is_another_meant(&w->host)) {
+			await_server(w);
+			return;
+		}
+		log_notice("no mail server has started in %s, but one has elsewhere",
+			   w->state.root);
+		forget_host(w);
+	}
+	rc = mail_container_find(&w->host, &err);
+	if (rc < 0)
+		say_once(w, err.msg);
+	if (rc == 0)
+		say_once(w, "no mail container is to be seen yet: waiting for it");
+	if (rc != 1) {
+		arm(w->find, TARGET_WAIT_MS);
+		return;
+	}
+	snprintf(w->state.root, sizeof(w->state.root), "%s", w->host.target.root);
+	log_notice("mail host: %s", w->state.root);
+	free(steal_pointer(&w->said));
+	look_at_all_soon(w);
+}
+
+/* ---- signals ---- */
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	struct watcher *w = arg;
+
+	(void)what;
+	if (sig == SIGHUP) {
+		log_notice("SIGHUP: looking at everything");
+		folder_watch_renew(&w->folders.watch);
+		w->retrying = true;
+		look_at_all_soon(w);
+		return;
+	}
+	if (!worker_watch_is_busy(&w->worker) || w->stopping) {
+		event_base_loopbreak(w->base);
+		return;
+	}
+	/* What it has begun it brings to its end, if that is soon. */
+	w->stopping = true;
+	worker_watch_limit(&w->worker, STOP_LIMIT_MS);
+}
+
+/* ---- the whole ---- */
+
+static struct event *timer(struct watcher *w, event_callback_fn callback)
+{
+	return event_new(w->base, -1, 0, callback, w);
+}
+
+static bool make_events(struct watcher *w)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	bool good;
+
+	w->due = timer(w, on_due);
+	w->resync = timer(w, on_resync);
+	w->retry = timer(w, on_retry);
+	w->find = timer(w, on_find);
+	good = w->due && w->resync && w->retry && w->find &&
+	       worker_watch_init(&w->worker, w->base, on_look_done, w) &&
+	       mail_container_init(&w->host, w->base, on_host_end, w);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		w->signals[i] = evsignal_new(w->base, numbers[i], on_signal, w);
+		good = good && w->signals[i] && event_add(w->signals[i], NULL) == 0;
+	}
+	for (size_t i = 0; i < REPORT_SERVERS; i++)
+		good = master_watch_init(&w->masters[i], w->base, i, on_master_end, w) && good;
+	return good;
+}
+
+static int begin(struct watcher *w)
+{
+	struct error err = { 0 };
+
+	if (rootfs_init(&w->own, "/", &err) < 0)
+		return command_fail(&err);
+	w->base = event_base_new();
+	if (w->base)
+		w->endpoint = endpoint_new(w->base, &w->state, w->job->socket_path);
+	if (!w->endpoint || !make_events(w)) {
+		log_error("cannot watch: out of memory or descriptors");
+		return EXIT_FAILED;
+	}
+	if (watched_folders_hear(&w->folders, w->base, on_folders, w, &err) < 0)
+		log_warning("%s; everything is looked at every now and then", err.msg);
+	endpoint_open(w->endpoint);
+	if (!w->job->root) {
+		arm(w->find, 0);
+		return EXIT_DONE;
+	}
+	if (mail_container_open(&w->host, w->job->root, &err) < 0)
+		return command_fail(&err);
+	snprintf(w->state.root, sizeof(w->state.root), "%s", w->job->root);
+	look_at_all_soon(w);
+	return EXIT_DONE;
+}
+
+static void free_event(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+static void finish(struct watcher *w)
+{
+	struct event *const all[] = {
+		w->signals[0], w->signals[1], w->signals[2], w->due, w->resync, w->retry, w->find,
+	};
+
+	for (size_t i = 0; i < REPORT_SERVERS; i++)
+		master_watch_release(&w->masters[i]);
+	mail_container_release(&w->host);
+	watched_folders_release(&w->folders);
+	worker_watch_release(&w->worker);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		free_event(all[i]);
+	endpoint_free(w->endpoint);
+	if (w->base)
+		event_base_free(w->base);
+	rootfs_release(&w->own);
+	state_release(&w->state);
+	free(w->said);
+}
+
+int watcher_run(const struct watcher_job *job)
+{
+	struct watcher w = {
+		.job = job,
+		.worker = WORKER_WATCH_INIT,
+		.own = ROOTFS_INIT,
+		.host = MAIL_CONTAINER_INIT,
+		.folders = WATCHED_FOLDERS_INIT,
+		.masters = { MASTER_WATCH_INIT, MASTER_WATCH_INIT },
+	};
+	int status;
+
+	w.watches_are_unknown = job->supervisor && job->supervisor->companion_starts > 1;
+	state_init(&w.state, job->mode);
+	w.state.supervisor = job->supervisor;
+	status = begin(&w);
+	if (status == EXIT_DONE && event_base_dispatch(w.base) < 0) {
+		log_error("the event loop failed");
+		status = EXIT_FAILED;
+	}
+	finish(&w);
+	return status;
+}
