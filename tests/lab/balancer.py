@@ -15,7 +15,7 @@ global
     nbthread 1
 defaults
     mode tcp
-    timeout connect 5s
+    timeout connect 60s
     timeout client 60s
     timeout server 60s
 """]
@@ -60,7 +60,7 @@ def stock_ports():
 
 
 class Balancer(host.Host):
-    """addresses: two of each family; the first is HAProxy's, the second nginx's."""
+    """addresses: of each family, the first is HAProxy's, the second nginx's."""
 
     def __init__(self, release, addresses, folder):
         super().__init__("balancer", release, addresses, folder)

@@ -2,6 +2,7 @@
 """A host with a file tree and namespaces of its own, and ways to run things in it."""
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,14 +10,23 @@ import sys
 
 from . import files, maillog, netns, tree, wait
 
+END_LIMIT_S = wait.LIMIT_S
+# Of a program with a deadline of its own, such as postern, which gives up before.
+RUN_LIMIT_S = 2 * wait.LIMIT_S
 PID1 = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pid1.py")
-BOOT_LIMIT_S = 60
-RUN_LIMIT_S = 60
+CONFINE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confine.py")
+INOTIFY_LIMITS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inotify_limits.py")
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LANG": "C.UTF-8",
 }
+
+
+# What container engines leave to a container's root, unless told otherwise.
+ENGINE_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID",
+                       "SETPCAP", "NET_BIND_SERVICE", "NET_RAW", "SYS_CHROOT", "MKNOD",
+                       "AUDIT_WRITE", "SETFCAP")
 
 
 class Process:
@@ -29,15 +39,24 @@ class Process:
         self.pid = wait.until(self._find, f"{argv[0]} to start", every=0.002)
 
     def _find(self):
-        # nsenter forks to enter the process namespace; the program is its only child.
+        # nsenter (or confine.py) forks to enter the process namespace; its only child becomes the
+        # program.
+        nsenter = self._popen.pid
         if self._popen.poll() is not None:
             return -1
-        with contextlib.suppress(FileNotFoundError):
-            path = f"/proc/{self._popen.pid}/task/{self._popen.pid}/children"
-            with open(path, encoding="ascii") as listed:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"/proc/{nsenter}/task/{nsenter}/children", encoding="ascii") as listed:
                 children = listed.read().split()
-            return int(children[0]) if children else None
+            if children and (os.readlink(f"/proc/{children[0]}/exe")
+                             != os.readlink(f"/proc/{nsenter}/exe")):
+                return int(children[0])
         return None
+
+    @property
+    def inner_pid(self):
+        """Its number as its host sees it."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as status:
+            return int(re.search(r"^NSpid:.*\s(\d+)$", status.read(), re.M)[1])
 
     @property
     def running(self):
@@ -54,11 +73,11 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def wait(self, within=20.0):
+    def wait(self, within=END_LIMIT_S):
         """The exit status, as a shell has it."""
         return self._popen.wait(timeout=within)
 
-    def stop(self, number=signal.SIGTERM, within=20.0):
+    def stop(self, number=signal.SIGTERM, within=END_LIMIT_S):
         self.send_signal(number)
         try:
             return self.wait(within)
@@ -76,6 +95,10 @@ class Host(netns.NetHost):
         super().__init__(name, addresses)
         self.release = release
         self.log = None
+        # None: everything.  Else what programs that are started from now on are left with.
+        self.capabilities = None
+        # None: the machine's.  Else (instances, watches), for each program with what it starts.
+        self.inotify_limits = None
         self._point = os.path.join(folder, name)
         self._output_folder = os.path.join(folder, name + "-output")
         self._tree_lock = None
@@ -84,19 +107,25 @@ class Host(netns.NetHost):
     def start(self):
         os.mkdir(self._point)
         os.mkdir(self._output_folder)
-        tree_path = tree.path(self.release)
-        self._tree_lock = tree.hold(self.release)
+        tree_path = self.tree_path()
         self._holder = subprocess.Popen(
             ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child",
              sys.executable, "-I", "-S", PID1, tree_path, self._point, self.name],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+
+    def tree_path(self):
+        """The tree's folder, which is held from now on until the host stops."""
+        path = tree.path(self.release)
+        if self._tree_lock is None:
+            self._tree_lock = tree.hold(self.release)
+        return path
 
     def ready(self):
         line = self._holder.stdout.readline().split()
         if len(line) != 2 or line[0] != b"ready":
             raise RuntimeError(f"{self.name} did not start")
         self.pid = int(line[1])
-        self.log = maillog.MailLog(self.path("/var/log/mail/mail.log"))
+        self.log = maillog.MailLog(self.path("/var/log/mail/mail.log"), self.path("/dev/log"))
 
     def stop(self):
         try:
@@ -106,7 +135,7 @@ class Host(netns.NetHost):
         finally:
             for process in self._processes:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(5)
+                    process.wait()
             self._processes.clear()
             if self._tree_lock is not None:
                 self._tree_lock.close()
@@ -150,6 +179,12 @@ class Host(netns.NetHost):
     # -- processes
 
     def _argv(self, argv):
+        if self.capabilities is not None:
+            return [sys.executable, "-I", "-S", CONFINE, str(self.pid),
+                    ",".join(self.capabilities), *argv]
+        if self.inotify_limits is not None:
+            return [sys.executable, "-I", "-S", INOTIFY_LIMITS, str(self.pid),
+                    *map(str, self.inotify_limits), *argv]
         return ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--net", "--uts", "--ipc",
                 "--", *argv]
 

@@ -16,9 +16,11 @@ import tempfile
 import threading
 
 from . import balancer, mailhost, netns, tree
+from . import pod as pod_module
 
 MAIL = ["10.77.0.10", "fd77::10"]
-BALANCER = ["10.77.0.20", "10.77.0.21", "fd77::20", "fd77::21"]
+# HAProxy's, nginx's, and one for a test that speaks as a balancer itself.
+BALANCER = ["10.77.0.20", "10.77.0.21", "10.77.0.22", "fd77::20", "fd77::21", "fd77::22"]
 # What the balancer's networks are called in a postern configuration.
 TRUSTED = ["10.77.0.0/24", "fd77::/64"]
 CLIENT = ([f"198.51.100.{n}" for n in range(1, 50)]
@@ -27,14 +29,23 @@ OUTSIDER = ["203.0.113.66", "2001:db8:66::66"]
 
 
 class Lab:
-    """One mail host of a Debian release and what stands around it."""
+    """One mail host of a Debian release and what stands around it.
 
-    def __init__(self, release, with_balancer=True, **configuration):
+    With `pod`, the mail host is a container of a pod, in which there is a sidecar, too.
+    """
+
+    def __init__(self, release, with_balancer=True, pod=False, **configuration):
         self._configuration = configuration
         self._folder = tempfile.mkdtemp(prefix="postern-lab-")
         self.release = release
         self.wire = netns.Wire()
-        self.mail = mailhost.MailHost(release, MAIL, self._folder)
+        self.pause = self.sidecar = None
+        if pod:
+            self.pause = pod_module.Pause("pod", MAIL)
+            self.mail = pod_module.PodMailHost(self.pause, release, self._folder)
+            self.sidecar = pod_module.Sidecar(self.pause, self._folder)
+        else:
+            self.mail = mailhost.MailHost(release, MAIL, self._folder)
         self.client = netns.NetHost("client", CLIENT)
         self.outsider = netns.NetHost("outsider", OUTSIDER)
         self.balancer = None
@@ -44,12 +55,22 @@ class Lab:
 
     @property
     def hosts(self):
+        """Who is on the wire."""
         return [h for h in (self.mail, self.balancer, self.client, self.outsider) if h is not None]
+
+    @property
+    def _all(self):
+        """In the order in which they end: containers before what holds their namespaces."""
+        return [h for h in (self.sidecar, *self.hosts, self.pause, self.wire) if h is not None]
 
     def __enter__(self):
         self._take_signals()
         try:
             started = [self.wire, *self.hosts]
+            if self.pause is not None:
+                self.pause.start()
+                self.pause.ready()
+                started.append(self.sidecar)
             for host in started:
                 host.start()
             for host in started:
@@ -62,13 +83,17 @@ class Lab:
             raise
         return self
 
+    def replace_mail(self):
+        """The pod's mail container ends and is started anew: same image and configuration."""
+        self.mail.replace(**self._configuration)
+
     def __exit__(self, *_):
         self.close()
 
     def close(self):
         """End every process that the lab started, and with them all mounts and interfaces."""
         failure = None
-        for host in (*self.hosts, self.wire):
+        for host in self._all:
             try:
                 host.stop()
             except Exception as error:  # go on: the other hosts have to end too
@@ -98,9 +123,9 @@ def _end_by_signal(number, _frame):
 
 
 @contextlib.contextmanager
-def started(release, haproxy=False, nginx=False, **configuration):
+def started(release, haproxy=False, nginx=False, pod=False, **configuration):
     """A lab whose servers run."""
-    with Lab(release, with_balancer=haproxy or nginx, **configuration) as lab:
+    with Lab(release, with_balancer=haproxy or nginx, pod=pod, **configuration) as lab:
         lab.mail.start_servers()
         if haproxy:
             lab.balancer.start_haproxy(lab.mail.address())

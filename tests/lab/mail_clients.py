@@ -10,6 +10,8 @@ import poplib
 import smtplib
 import socket
 
+from . import wait
+
 HELO = "client.example.org"
 
 
@@ -18,7 +20,7 @@ class Smtp(smtplib.SMTP):
 
     def __init__(self, sock, tls=None):
         self._given = tls.wrap_socket(sock) if tls else sock
-        super().__init__("given", 1, local_hostname=HELO, timeout=30)
+        super().__init__("given", 1, local_hostname=HELO, timeout=wait.LIMIT_S)
 
     def _get_socket(self, host, port, timeout):
         self._given.settimeout(timeout)
@@ -28,7 +30,7 @@ class Smtp(smtplib.SMTP):
 class Imap(imaplib.IMAP4):
     def __init__(self, sock, tls=None):
         self._given = tls.wrap_socket(sock) if tls else sock
-        super().__init__("given", timeout=30)
+        super().__init__("given", timeout=wait.LIMIT_S)
 
     def _create_socket(self, timeout):
         self._given.settimeout(timeout)
@@ -38,7 +40,7 @@ class Imap(imaplib.IMAP4):
 class Pop3(poplib.POP3):
     def __init__(self, sock, tls=None):
         self._given = tls.wrap_socket(sock) if tls else sock
-        super().__init__("given", timeout=30)
+        super().__init__("given", timeout=wait.LIMIT_S)
 
     def _create_socket(self, timeout):
         self._given.settimeout(timeout)
@@ -54,7 +56,7 @@ class ManageSieve:
 
     def __init__(self, sock, tls=None):
         self._sock = sock
-        self._sock.settimeout(30)
+        self._sock.settimeout(wait.LIMIT_S)
         self._tls = tls
         self._file = sock.makefile("rb")
         self.greeting = self._response()

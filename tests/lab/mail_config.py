@@ -117,8 +117,27 @@ smtp-amavis unix -      -       n       -       2       smtp
 """
 
 
-def main_cf(inet_protocols="all", greet_wait_s=1):
-    """main.cf; the greet wait is shorter than a real one, so that tests need not wait for it."""
+# Shorter than a real one, so that tests need not wait for it.
+_GREET_WAIT = "postscreen_greet_wait = 1s\n"
+
+
+def _block_list(zone):
+    """What of postscreen's settings changes when it asks a block list.
+
+    The greet wait is also the time that postscreen gives the list to answer: after it a client
+    counts as not listed.  Without a teaser (greet_banner) nobody is tested for talking too early,
+    and then postscreen goes on as soon as it has the answer, so that the wait can be long.
+    """
+    return f"""\
+postscreen_greet_banner =
+postscreen_greet_wait = 60s
+postscreen_dnsbl_timeout = 60s
+postscreen_dnsbl_sites = {zone}
+"""
+
+
+def main_cf(inet_protocols="all", block_list=None):
+    """main.cf; block_list is the zone of one that postscreen asks."""
     return f"""\
 compatibility_level = 3.6
 smtpd_banner = $myhostname ESMTP
@@ -158,9 +177,8 @@ disable_vrfy_command = yes
 # postscreen
 postscreen_dnsbl_action = enforce
 postscreen_greet_action = enforce
-postscreen_greet_wait = {greet_wait_s}s
 postscreen_bare_newline_action = enforce
-
+{_block_list(block_list) if block_list else _GREET_WAIT}
 # Mailboxes
 virtual_mailbox_domains = {DOMAIN}
 virtual_mailbox_maps = texthash:/etc/postfix/vmailbox

@@ -2,6 +2,7 @@
 """The host under test: real Postfix and Dovecot of one Debian release, and postern."""
 import contextlib
 import os
+import re
 import signal
 import ssl
 
@@ -26,6 +27,12 @@ DOVECOT_PID = "/run/dovecot/master.pid"
 # What postern may write in, and what a `revert` has to leave as it was.
 CONFIGURATION = ("/etc/postfix", "/etc/dovecot")
 
+# What a server's master logs when it reloads.
+RELOADED = {
+    "postfix": r"postfix/master\[\d+\]: reload",
+    "dovecot": r"dovecot: master: (?:Warning: )?SIGHUP received",
+}
+
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -42,10 +49,11 @@ class MailHost(host.Host):
 
     # -- set-up
 
-    def configure(self, amavis=False, inet_protocols="all", main_cf_extra="", names=None):
+    def configure(self, amavis=False, inet_protocols="all", main_cf_extra="", names=None,
+                  block_list=None):
         """Write the configuration of both servers, as it stands before postern comes."""
         self.write(MASTER_CF, mail_config.MASTER_CF + (mail_config.AMAVIS if amavis else ""))
-        self.write(MAIN_CF, mail_config.main_cf(inet_protocols) + main_cf_extra)
+        self.write(MAIN_CF, mail_config.main_cf(inet_protocols, block_list) + main_cf_extra)
         self.age_main_cf()
         for path, text in mail_config.POSTFIX_TABLES.items():
             self.write(path, text)
@@ -58,7 +66,7 @@ class MailHost(host.Host):
                    + "".join(f"{address} {name}\n" for address, name in (names or {}).items()))
         self.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"
                                          "services: files\nprotocols: files\n")
-        self.write("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+        self.write("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n")
         self.shell(f"""
             set -e
             mkdir -p /etc/dms/tls /var/mail/{mail_config.DOMAIN}/alice
@@ -84,29 +92,56 @@ class MailHost(host.Host):
 
     # -- servers
 
-    def start_postfix(self, within=20.0):
-        self.postfix = self.spawn(["postfix", "start-fg"])
-        self._await_server("Postfix", self.postfix, POSTFIX_PORTS.values(), within)
+    def start_postfix(self):
+        self._spawn_postfix()
+        self._await_postfix()
 
-    def start_dovecot(self, within=20.0):
-        self.dovecot = self.spawn(["dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"])
-        self._await_server("Dovecot", self.dovecot, DOVECOT_PORTS.values(), within)
+    def start_dovecot(self, ports=DOVECOT_PORTS.values()):
+        self._spawn_dovecot()
+        self._await_dovecot(ports)
 
     def start_servers(self):
         # Both at once: most of the time goes by in Postfix's own checks.
-        self.dovecot = self.spawn(["dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"])
-        self.postfix = self.spawn(["postfix", "start-fg"])
-        self._await_server("Dovecot", self.dovecot, DOVECOT_PORTS.values(), 20)
-        self._await_server("Postfix", self.postfix, POSTFIX_PORTS.values(), 20)
+        self._spawn_dovecot()
+        self._spawn_postfix()
+        self._await_dovecot()
+        self._await_postfix()
 
-    def _await_server(self, name, process, ports, within):
+    def _spawn_postfix(self):
+        self.postfix = self.spawn(["postfix", "start-fg"])
+
+    def _spawn_dovecot(self):
+        self.dovecot = self.spawn(["dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"])
+
+    def _await_postfix(self):
+        self._await_server("Postfix", self.postfix, POSTFIX_PID, POSTFIX_PORTS.values())
+
+    def _await_dovecot(self, ports=DOVECOT_PORTS.values()):
+        self._await_server("Dovecot", self.dovecot, DOVECOT_PID, ports)
+
+    def _await_server(self, name, process, pid_file, ports):
+        """Until it listens and can be told to reload.
+
+        Both masters listen first.  Dovecot's pid file comes after that, and Postfix's master ends
+        of a SIGHUP that comes before it has said that it wants to handle it.
+        """
         def up():
             if not process.running:
                 raise AssertionError(f"{name} ended: {process.output}\n{self.log.since()[-3000:]}")
-            return set(ports) <= self.listening_ports()
+            return set(ports) <= self.listening_ports() and self._handles_reload(pid_file)
 
-        wait.until(up, lambda: f"{name} to listen on {sorted(set(ports) - self.listening_ports())}"
-                   f"\n{process.output}\n{self.log.since()[-3000:]}", within)
+        wait.until(up, lambda: f"{name} to handle SIGHUP and to listen on "
+                   f"{sorted(set(ports) - self.listening_ports())}"
+                   f"\n{process.output}\n{self.log.since()[-3000:]}")
+
+    def _handles_reload(self, pid_file):
+        pid = self.master_pid(pid_file)
+        if pid is None:
+            return False
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            caught = re.search(r"^SigCgt:\s*(\S+)$", self.read(f"/proc/{pid}/status"), re.M)[1]
+            return bool(int(caught, 16) >> (signal.SIGHUP - 1) & 1)
+        return False
 
     def stop_postfix(self):
         if self.postfix is None:
@@ -114,12 +149,15 @@ class MailHost(host.Host):
         self.signal_master(POSTFIX_PID, signal.SIGTERM)
         self.postfix.stop()
         self.postfix = None
+        self.wait_closed(POSTFIX_PORTS.values())
 
     def stop_dovecot(self):
+        """The log-in processes listen on for a moment when their master has ended."""
         if self.dovecot is None:
             return
         self.dovecot.stop()
         self.dovecot = None
+        self.wait_closed(DOVECOT_PORTS.values())
 
     def restart_postfix(self):
         self.stop_postfix()
@@ -141,31 +179,38 @@ class MailHost(host.Host):
             self.run(["kill", f"-{int(number)}", str(pid)], check=False)
 
     def reload_postfix(self):
-        """As an administrator does it; waits until the new generation is in force."""
+        """As an administrator does it; waits until the master has heard of it."""
         self.age_main_cf()
         mark = self.log.mark()
         self.run(["postfix", "reload"])
-        self.log.wait_for(r"postfix/master\[\d+\]: reload", mark)
+        self.log.wait_for(RELOADED["postfix"], mark)
 
     def restart_dovecot_without(self, services):
         """As restart_dovecot, when some of the stock services have been switched off."""
         self.stop_dovecot()
-        self.dovecot = self.spawn(["dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"])
-        left = {port for name, port in DOVECOT_PORTS.items() if name not in services}
-        self._await_server("Dovecot", self.dovecot, left, 20)
+        self.start_dovecot({port for name, port in DOVECOT_PORTS.items() if name not in services})
 
     # -- postern
 
     def configure_postern(self, text):
         self.write(POSTERN_CONF, text)
 
-    def postern(self, *arguments, check=True, timeout=30, env=None, config=POSTERN_CONF):
-        """Run postern in the host, with the lab's configuration file."""
+    def postern(self, *arguments, check=True, env=None, config=POSTERN_CONF):
+        """Run postern in the host, with the lab's configuration file.
+
+        When it says that it made a server reload, the server's own line about that is in the log
+        at the end: a mark that is set then is after it.
+        """
         options = ["--config", config] if config else []
-        return self.run([POSTERN, *options, *arguments], check=check, timeout=timeout, env=env)
+        mark = self.log.mark()
+        done = self.run([POSTERN, *options, *arguments], check=check, env=env)
+        for server, said in RELOADED.items():
+            if f"{server}: reloaded (" in done.stderr:
+                self.log.wait_for(said, mark)
+        return done
 
     def patch(self, *arguments, **options):
-        """A patch that has to succeed; waits until the twins that it reports are open."""
+        """A patch that has to succeed: when it returns, the twins are open."""
         return self.postern("patch", *arguments, **options)
 
     # -- looking

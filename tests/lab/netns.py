@@ -17,7 +17,6 @@ from . import wait
 CLONE_NEWNET = 0x40000000
 # Prefix lengths that put every address of the lab on the same link.
 PREFIX_LENGTHS = {4: 24, 6: 64}
-COMMAND_LIMIT_S = 20
 # The state of a listening socket in /proc/net/tcp.
 TCP_LISTEN = "0A"
 
@@ -34,7 +33,7 @@ def ip_batch(pid, lines):
     """Run `ip` commands in the network namespace of a process."""
     subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-batch", "-"],
                    input="\n".join(lines) + "\n", text=True, check=True,
-                   stdout=subprocess.DEVNULL, timeout=COMMAND_LIMIT_S)
+                   stdout=subprocess.DEVNULL, timeout=wait.LIMIT_S)
 
 
 def _address(text):
@@ -69,7 +68,7 @@ class NetHost:
             return
         self._holder.stdin.close()
         try:
-            self._holder.wait(timeout=10)
+            self._holder.wait(timeout=wait.LIMIT_S)
         except subprocess.TimeoutExpired:
             self._holder.kill()
             self._holder.wait()
@@ -107,7 +106,7 @@ class NetHost:
             os.close(there)
             os.close(here)
 
-    def connect(self, address, port, source=None, first_bytes=b"", timeout=10.0):
+    def connect(self, address, port, source=None, first_bytes=b"", timeout=wait.LIMIT_S):
         """A TCP connection from this host; first_bytes (a PROXY header) go out at once."""
         source = source or self.address(6 if ":" in address else 4)
         with self.entered():
@@ -151,13 +150,13 @@ class NetHost:
     def listening_ports(self):
         return {port for _, port in self.listeners()}
 
-    def wait_listening(self, ports, within=15.0):
+    def wait_listening(self, ports, within=wait.LIMIT_S):
         ports = set(ports)
         wait.until(lambda: ports <= self.listening_ports(),
                    lambda: f"{self.name} to listen on {sorted(ports - self.listening_ports())}",
                    within)
 
-    def wait_closed(self, ports, within=15.0):
+    def wait_closed(self, ports, within=wait.LIMIT_S):
         ports = set(ports)
         wait.until(lambda: not ports & self.listening_ports(),
                    lambda: f"{self.name} to close {sorted(ports & self.listening_ports())}", within)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The first process of a lab host; run by host.py in fresh namespaces, never imported.
 
-    pid1.py TREE MOUNT_POINT HOST_NAME
+    pid1.py TREE MOUNT_POINT HOST_NAME      a host
+    pid1.py --quiet TREE MOUNT_POINT NAME   without a log: a container with one program
+    pid1.py --pause                         what holds a pod's namespaces
 
-It lays a writable layer in memory over the tree, makes that the root, says "ready PID" (its number
-as seen from outside), and then keeps the host's system log until its standard input ends.  Its end
-is the end of every process of the host, and everything that it mounted goes with it: so a test run
-that is killed leaves nothing behind.
+A host lays a writable layer in memory over the tree, makes that the root, says "ready PID" (its
+number as seen from outside), and then keeps the host's system log until its standard input ends.
+The end of the first process of a process namespace is the end of every process in there, and
+everything that they mounted goes with them: so a test run that is killed leaves nothing behind.
 """
 import ctypes
 import os
@@ -112,20 +114,39 @@ def keep_log(host, log, sock):
                 os.write(log, log_line(host, sock.recv(65536)))
 
 
+def wait_for_the_end():
+    while os.read(0, 4096):
+        pass
+
+
+def say_ready(outer_pid):
+    # From now on ignored, so that the kernel reaps what is handed down to process 1.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    os.write(1, f"ready {outer_pid}\n".encode())
+    os.close(1)
+
+
 def main():
-    tree, point, host = sys.argv[1:]
-    # Ignored, so that the kernel reaps what is handed down to process 1.
+    arguments = sys.argv[1:]
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     outer_pid = os.readlink("/proc/self")
+    if arguments == ["--pause"]:
+        say_ready(outer_pid)
+        wait_for_the_end()
+        return
+    keeps_log = arguments[0] != "--quiet"
+    tree, point, host = arguments[-3:]
     root = lay_root(tree, point)
     lay_devices(root)
     enter_root(root)
     socket.sethostname(host)
+    if not keeps_log:
+        say_ready(outer_pid)
+        wait_for_the_end()
+        return
     log, sock = open_log()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    os.write(1, f"ready {outer_pid}\n".encode())
-    os.close(1)
+    say_ready(outer_pid)
     keep_log(host, log, sock)
 
 

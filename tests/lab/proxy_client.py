@@ -4,6 +4,8 @@ import ipaddress
 import socket
 import struct
 
+from . import wait
+
 V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 V2_PROXY, V2_LOCAL = 0x21, 0x20
 V2_TCP4, V2_TCP6, V2_UNSPEC = 0x11, 0x21, 0x00
@@ -45,7 +47,7 @@ def garbage():
 class LineClient:
     """A conversation in lines over one socket; it remembers all that it was told."""
 
-    def __init__(self, sock, timeout=10.0):
+    def __init__(self, sock, timeout=wait.LIMIT_S):
         self.sock = sock
         self.sock.settimeout(timeout)
         self.heard = b""

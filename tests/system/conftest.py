@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Fixtures of the system tests: labs of both Debian releases."""
+import contextlib
 import os
+import signal
 import sys
 
 import pytest
@@ -10,7 +12,14 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 pytest.register_assert_rewrite("lab")
 
 import lab as lab_package  # noqa: E402  (the path above comes first)
+import supervised  # noqa: E402
 from lab import mailhost  # noqa: E402
+
+
+# What nohup and the like ignore, every program below would ignore, too; a handler is not inherited.
+for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(ignored) == signal.SIG_IGN:
+        signal.signal(ignored, lambda *_: None)
 
 
 @pytest.fixture(scope="session", params=lab_package.RELEASES)
@@ -54,3 +63,17 @@ def patched(release, postern_built):
         running.mail.patch()
         running.mail.wait_listening(mailhost.TWIN_PORTS.values())
         yield running
+
+
+@pytest.fixture
+def supervise(postern_built):
+    """Starts a command under `postern run`; all of it is gone at the end of the test."""
+    with contextlib.ExitStack() as started:
+        yield lambda *command, **how: started.enter_context(
+            supervised.Supervised(*command, **how))
+
+
+@pytest.fixture(params=[False, True], ids=["sub-reaper", "pid1"])
+def as_init(request):
+    """Both ways to be a supervisor: below others, and as the first process."""
+    return request.param

@@ -84,8 +84,7 @@ def _last_line(name, service, address):
 def found(release, postern_built):
     """{filter: how often it found each address}"""
     listed = addresses(list(OFFENCES).index("smtp-block-listed"))
-    with started(release, haproxy=True,
-                 main_cf_extra=f"postscreen_dnsbl_sites = {dns.ZONE}\n") as lab, \
+    with started(release, haproxy=True, block_list=dns.ZONE) as lab, \
             dns.BlockList(lab.mail, listed):
         lab.mail.patch()
         tls = lab.mail.tls_context()

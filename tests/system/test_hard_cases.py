@@ -97,7 +97,7 @@ def test_failed_verification_is_not_forgotten(lab, postern_built):
     lab.mail.reload_postfix()
     lab.mail.patch("--no-reload")
     for _ in range(2):
-        done = lab.mail.postern("patch", check=False, timeout=60)
+        done = lab.mail.postern("patch", check=False)
         assert done.returncode == 1 and "10587" in done.stderr, done
 
 

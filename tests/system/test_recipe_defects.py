@@ -146,7 +146,7 @@ def failed_submission(host, mail, port, header):
 @contextlib.contextmanager
 def block_listing_lab(release, *addresses):
     """A lab whose postscreen asks a block list that has these addresses."""
-    with started(release, main_cf_extra=f"postscreen_dnsbl_sites = {dns.ZONE}\n") as lab:
+    with started(release, block_list=dns.ZONE) as lab:
         with dns.BlockList(lab.mail, addresses):
             yield lab
 
@@ -228,8 +228,8 @@ def test_3b_postern_ipv6_client_is_served(release, postern_built):
         for port in (12525, 10587):
             said = greeting(lab.balancer, lab.mail, port, proxy_client.v2(IPV6_CLIENT))
             assert said.startswith("220"), (port, said)
-        sock = lab.client.connect(lab.balancer.haproxy_address(6), 587)
         mark = lab.mail.log.mark()
+        sock = lab.client.connect(lab.balancer.haproxy_address(6), 587)
         mail_clients.use("submission", sock, mail_config.USER, mail_config.PASSWORD,
                          lab.mail.tls_context())
         lab.mail.log.wait_for(evidence.seen_on_twin("submission", IPV6_CLIENT), mark)

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""A running `postern run` or `postern watch` in the mail host, and waiting for what it says."""
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+
+from . import mail_config, mailhost, proxy_client, wait
+
+RUN = ("run", "--", "sleep", "infinity")
+WATCH = ("--root", "/", "watch")
+SOCKET = "/run/postern/status.sock"
+OVERRIDES = "/tmp/docker-mailserver"
+# Generous: a look at a busy machine takes its time.
+LIMIT_S = 60
+# Whom the twins are told of.
+CLIENT_ADDRESS = "198.51.100.9"
+
+
+def conf(text="", networks=("10.77.0.0/24", "fd77::/64")):
+    """A postern.conf."""
+    listed = ", ".join(f'"{network}"' for network in networks)
+    return f"trusted-networks = {{ {listed} }}\n{text}"
+
+
+def is_current(status):
+    return status["outcome"] == "current" and status["ready"]
+
+
+def ports(status):
+    """The twins that are up: {listener: port}."""
+    return {twin["listener"]: twin["port"] for twin in status["twins"] if twin["up"]}
+
+
+def reloads(status):
+    return {name: server["reloads"] for name, server in status["servers"].items()}
+
+
+class Postern:
+    """It is started by start(), and stopped by stop() or the end of the host."""
+
+    def __init__(self, mail, command=RUN, env=None):
+        self.mail = mail
+        self.process = None
+        self._command = command
+        self._env = env
+
+    def start(self):
+        self.process = self.mail.spawn([mailhost.POSTERN, *self._command], env=self._env)
+        return self
+
+    def stop(self, number=signal.SIGTERM):
+        """The exit status."""
+        return self.process.stop(number, LIMIT_S)
+
+    # -- what it says
+
+    @property
+    def output(self):
+        return self.process.output
+
+    def lines(self, pattern):
+        """The lines of the log that a regular expression is found in."""
+        return [line for line in self.output.splitlines() if re.search(pattern, line)]
+
+    def errors(self):
+        return self.lines(r"^postern: error: ")
+
+    def status(self):
+        """`postern status --json`; None while nobody answers."""
+        done = self.mail.run([mailhost.POSTERN, "status", "--json"], check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def probe(self, what="--ready"):
+        """Exit status and words of `postern probe`."""
+        done = self.mail.run([mailhost.POSTERN, "probe", what], check=False)
+        return done.returncode, done.stdout
+
+    def wait_for(self, condition, what, within=LIMIT_S):
+        """The first status for which the condition is true."""
+        last = None
+
+        def probe():
+            nonlocal last
+            if not self.process.running:
+                raise AssertionError(f"postern ended while waiting for {what}:\n{self.output}")
+            last = self.status() or last
+            return last if last is not None and condition(last) else None
+
+        return wait.until(probe, lambda: f"{what}; it says:\n{json.dumps(last, indent=1)}\n"
+                          f"{self.output[-6000:]}", within, every=0.02)
+
+    def wait_current(self, within=LIMIT_S):
+        """Everything is as wanted, and proven."""
+        return self.wait_for(is_current, "the configuration to be in force", within)
+
+    def wait_twins(self, wanted, within=LIMIT_S):
+        """Exactly these twins, {listener: port}, are up and all is current."""
+        return self.wait_for(lambda s: is_current(s) and ports(s) == wanted,
+                             f"the twins {wanted}", within)
+
+    def wait_line(self, pattern, within=LIMIT_S):
+        return wait.until(lambda: self.lines(pattern),
+                          lambda: f"{pattern!r} in the log of postern:\n{self.output[-6000:]}",
+                          within)[0]
+
+    def wait_looks(self, poke, times=2):
+        """Poke, and wait until it has looked; twice, as a look may have been under way."""
+        for _ in range(times):
+            before = self.status()["counts"]["looks"]
+            poke()
+            status = self.wait_for(lambda s: s["counts"]["looks"] > before, "another look")
+        return status
+
+    def look_at_all(self):
+        """Have it look at everything by SIGHUP, and wait for that look's end."""
+        return self.wait_looks(self.hang_up)
+
+    # -- its processes
+
+    def hang_up(self):
+        """SIGHUP to the watching process (PID 1 would hand it on to its child, too)."""
+        os.kill(self.watcher_pid(), signal.SIGHUP)
+
+    def watcher_pid(self):
+        """The watching process's number, as this machine has it."""
+        if self._command is WATCH:
+            return self.process.pid
+        return wait.until(self._companion, "the watching process")
+
+    def _companion(self):
+        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(path, encoding="ascii") as listed:
+                children = listed.read().split()
+            for child in children:
+                with open(f"/proc/{child}/comm", encoding="ascii") as comm:
+                    if comm.read().strip() == "postern-watch":
+                        return int(child)
+        return None
+
+    def memory_kb(self, field="RssAnon"):
+        with open(f"/proc/{self.watcher_pid()}/status", encoding="ascii") as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
+
+    def descriptors(self):
+        """What the watching process holds open."""
+        folder = f"/proc/{self.watcher_pid()}/fd"
+        held = []
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                held.append(os.readlink(os.path.join(folder, name)))
+        return held
+
+    def watches(self):
+        """How many inotify watches the kernel keeps for it."""
+        folder = f"/proc/{self.watcher_pid()}/fdinfo"
+        count = 0
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                with open(os.path.join(folder, name), encoding="ascii") as info:
+                    count += sum(line.startswith("inotify ") for line in info)
+        return count
+
+    # -- over HTTP
+
+    def get(self, path, address=None):
+        """(status, body) of a request to `listen`, or to the socket that `status` uses."""
+        connection = http.client.HTTPConnection(address or "postern", timeout=10)
+        if address:
+            host, _, port = address.rpartition(":")
+            with self.mail.entered():
+                connection.sock = socket.create_connection((host.strip("[]"), int(port)), 10)
+        else:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(self.mail.path(SOCKET))
+        try:
+            connection.request("GET", path, headers={"Connection": "close"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+
+def mount_volume(mail, path):
+    """A file system of its own at the path, as a volume is; where this machine sees it."""
+    mail.shell(f"mkdir -p {path} && mount -t tmpfs volume {path}")
+    return mail.path(path)
+
+
+# -- what a client sees
+
+def greeting(mail, service, port, header=True, address=None):
+    """The first line that a service says, after TLS where that comes first; None: nothing."""
+    address = address or mail.address()
+    first = proxy_client.v2(CLIENT_ADDRESS) if header else b""
+    source = address if address.startswith("127.") else None
+    sock = mail.connect(address, port, source, first)
+    try:
+        if service in mailhost.IMPLICIT_TLS:
+            sock = mail.tls_context().wrap_socket(sock)
+        with proxy_client.LineClient(sock) as client:
+            return client.line()
+    finally:
+        sock.close()
+
+
+def is_greeting(line):
+    return bool(line) and re.match(r'220|\* OK|\+OK|"IMPLEMENTATION"', line) is not None
+
+
+def answers(mail, service, port, header=True):
+    """Waits: a connection in the moment of a reload may meet a process that ends."""
+    def tried():
+        with contextlib.suppress(OSError):
+            return is_greeting(greeting(mail, service, port, header))
+        return False
+    wait.until(tried, f"{service} to answer on port {port}", LIMIT_S)
+
+
+def all_answer(mail, twins=None):
+    """Every twin with a header, and every stock port without one."""
+    for service, port in (twins or mailhost.TWIN_PORTS).items():
+        answers(mail, service, port)
+    for service, port in mailhost.STOCK_PORTS.items():
+        answers(mail, service, port, header=False)
+
+
+def mail_flows(mail, use, twins=None):
+    """A real client does its business on every twin and every stock port."""
+    header = proxy_client.v2(CLIENT_ADDRESS)
+    offered = [(*twin, header) for twin in (twins or mailhost.TWIN_PORTS).items()]
+    offered += [(*stock, b"") for stock in mailhost.STOCK_PORTS.items()]
+    for service, port, first in offered:
+        sock = mail.connect(mail.address(), port, None, first, timeout=30)
+        use(service, sock, mail_config.USER, mail_config.PASSWORD, mail.tls_context())

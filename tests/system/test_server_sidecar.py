@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""`postern watch` in a container of its own: it finds the mail container, and the next one."""
+import os
+import re
+
+import pytest
+
+import lab as lab_package
+from lab import files, mailhost, pod, postern, processes, wait
+
+WATCH = ("--config", mailhost.POSTERN_CONF, "watch")
+
+
+class Sidecar(postern.Postern):
+    """In the sidecar; its own configuration, as a ConfigMap mounted there."""
+
+    def __init__(self, pod_lab, command=WATCH, capabilities=None):
+        super().__init__(pod_lab.sidecar, command)
+        if capabilities is not None:
+            pod_lab.sidecar.capabilities = capabilities
+        pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf())
+
+    def watcher_pid(self):
+        return self.process.pid
+
+
+@pytest.fixture
+def pod_lab(release, postern_built):
+    with lab_package.started(release, pod=True) as running:
+        yield running
+
+
+@pytest.fixture
+def idle_pod(release, postern_built):
+    with lab_package.Lab(release, with_balancer=False, pod=True) as configured:
+        yield configured
+
+
+def master_pids(pod_lab):
+    return {"postfix": pod_lab.mail.master_pid(mailhost.POSTFIX_PID),
+            "dovecot": pod_lab.mail.master_pid(mailhost.DOVECOT_PID)}
+
+
+def wait_proven(p, pod_lab, twins=None):
+    """The masters of the container that is there now, by the pod's own numbers."""
+    wanted = twins or mailhost.TWIN_PORTS
+    return p.wait_for(
+        lambda s: postern.is_current(s) and postern.ports(s) == wanted and
+        {name: server["pid"] for name, server in s["servers"].items()} == master_pids(pod_lab),
+        "the mail container's twins")
+
+
+def root_of(pod_lab):
+    return f"/proc/{pod_lab.sidecar.inner_pid(pod_lab.mail.pid)}/root"
+
+
+def test_finds_patches_and_proves(pod_lab):
+    p = Sidecar(pod_lab).start()
+    status = wait_proven(p, pod_lab)
+    assert status["mode"] == "watch" and status["root"] == root_of(pod_lab)
+    postern.all_answer(pod_lab.mail)
+    # It follows its own ConfigMap, and what is in the mail container.
+    pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
+        "dovecot { listener imap { port = 20143 } }\n"))
+    wait_proven(p, pod_lab, {**mailhost.TWIN_PORTS, "imap": 20143})
+    pod_lab.mail.run(["postconf", "-M#", "submissions/inet"])
+    p.wait_for(lambda s: postern.is_current(s) and "submissions" not in postern.ports(s),
+               "the twin of a service that went to go")
+    assert p.stop() == 0
+    assert not pod_lab.sidecar.exists(postern.SOCKET)
+
+
+def test_judges_with_the_containers_own_tools(pod_lab):
+    """What Dovecot does not take is refused in its own words, and put in force nowhere."""
+    p = Sidecar(pod_lab).start()
+    wait_proven(p, pod_lab)
+    before = pod_lab.mail.snapshot(*mailhost.CONFIGURATION)
+    pod_lab.mail.write("/etc/dovecot/conf.d/99-broken.conf", "no_such_setting = yes\n")
+    pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
+        "dovecot { listener imap { port = 20143 } }\n"))
+    status = p.wait_for(lambda s: s["reason"], "the refusal")
+    assert "no_such_setting" in status["reason"], status
+    pod_lab.mail.remove("/etc/dovecot/conf.d/99-broken.conf")
+    wait_proven(p, pod_lab, {**mailhost.TWIN_PORTS, "imap": 20143})
+    pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf())
+    wait_proven(p, pod_lab)
+    assert files.differences(before, pod_lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
+
+
+@pytest.mark.parametrize("times", [3])
+def test_mail_container_is_replaced(pod_lab, times):
+    p = Sidecar(pod_lab).start()
+    wait_proven(p, pod_lab)
+    pid, held = p.process.pid, None
+    for _ in range(times):
+        old = root_of(pod_lab)
+        pod_lab.replace_mail()
+        status = p.wait_for(lambda s: s["root"] != old, "the old container to be forgotten")
+        assert not status["ready"] and not any(twin["up"] for twin in status["twins"]), status
+        assert p.probe("--ready")[0] == 1 and p.probe("--live")[0] == 0
+        pod_lab.mail.start_servers()
+        status = wait_proven(p, pod_lab)
+        assert status["root"] == root_of(pod_lab) != old
+        postern.all_answer(pod_lab.mail)
+        # What it holds open is the same, and nothing of the old container.
+        now = sorted(re.sub(r"\d+", "N", name) for name in p.descriptors()), p.watches()
+        assert held in (None, now)
+        held = now
+    assert p.process.running and p.process.pid == pid
+    assert not any("(deleted)" in name for name in p.descriptors())
+
+
+def test_replaced_in_the_middle_of_changes(pod_lab):
+    """The container may go at any moment of a look."""
+    p = Sidecar(pod_lab).start()
+    wait_proven(p, pod_lab)
+    for number in range(3):
+        pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
+            f"dovecot {{ listener imap {{ port = {20143 + number} }} }}\n"))
+        wait.until(lambda: processes.look_of(p.watcher_pid()), "a look to begin", postern.LIMIT_S,
+                   every=0.001)
+        pod_lab.replace_mail()
+        pod_lab.mail.start_servers()
+        wait_proven(p, pod_lab, {**mailhost.TWIN_PORTS, "imap": 20143 + number})
+    wait.until(lambda: processes.children(p.watcher_pid()) == [], "no process to be left")
+
+
+def test_starts_before_the_mail_container(release, postern_built):
+    with lab_package.Lab(release, with_balancer=False, pod=True) as pod_lab:
+        pod_lab.mail.stop()
+        p = Sidecar(pod_lab).start()
+        status = p.wait_for(lambda s: s["counts"]["looks"] == 0, "postern to answer")
+        assert status["root"] is None and not status["ready"], status
+        p.wait_line("no mail container is to be seen yet|shareProcessNamespace")
+        assert p.probe("--ready")[0] == 1 and p.probe("--live")[0] == 0
+        pod_lab.mail.start()
+        pod_lab.mail.ready()
+        pod_lab.mail.configure()
+        before = pod_lab.mail.snapshot(*mailhost.CONFIGURATION)
+        p.wait_for(lambda s: s["root"] == root_of(pod_lab), "the container to be found")
+        p.look_at_all()
+        # It is there, and nothing runs in it: nothing is written.
+        assert files.differences(before, pod_lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
+        pod_lab.mail.addresses = []  # the wire was plugged before
+        pod_lab.mail.start_servers()
+        wait_proven(p, pod_lab)
+
+
+@pytest.mark.parametrize("missing", ["SYS_PTRACE", "SYS_CHROOT"])
+def test_missing_capability_is_named_at_the_start(pod_lab, missing):
+    before = pod_lab.mail.snapshot(*mailhost.CONFIGURATION)
+    p = Sidecar(pod_lab, capabilities=[name for name in pod.Sidecar.CAPABILITIES
+                                       if name != missing]).start()
+    assert p.process.wait() == 1
+    assert re.search(rf"CAP_{missing} is missing: it is needed to ", p.output), p.output
+    assert files.differences(before, pod_lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
+
+
+def test_has_what_it_says_and_nothing_else(pod_lab):
+    p = Sidecar(pod_lab).start()
+    wait_proven(p, pod_lab)
+    wanted = {"SYS_PTRACE", "SYS_CHROOT", "DAC_OVERRIDE", "CHOWN", "FOWNER", "KILL",
+              "NET_BIND_SERVICE"}
+    for field, names in (("CapEff", wanted), ("CapPrm", wanted), ("CapInh", set()),
+                         ("CapAmb", set()), ("CapBnd", set(pod.Sidecar.CAPABILITIES))):
+        assert processes.capabilities(p.process.pid, field) == names, field
+    assert processes.status(p.process.pid)["NoNewPrivs"] == "1"
+
+
+# -- two mail containers
+
+class Another(pod.PodMailHost):
+    """A second mail container of the pod; its ports are the first one's, so no server of it
+    listens anywhere."""
+
+    def __init__(self, pause, release, folder):
+        super().__init__(pause, release, folder)
+        self.name = "another"
+        self._first_point = self._point = os.path.join(folder, "another")
+        self._output_folder = os.path.join(folder, "another-output")
+
+
+@pytest.fixture
+def two(pod_lab, release):
+    """A Postfix master of its own runs in each."""
+    other = Another(pod_lab.pause, release, pod_lab._folder)
+    other.start()
+    try:
+        other.ready()
+        other.configure()
+        other.write(mailhost.MASTER_CF, "2626 inet n - n - - smtpd\n")
+        other.spawn(["postfix", "start-fg"])
+        other.wait_listening([2626])
+        yield pod_lab, other
+    finally:
+        other.stop()
+
+
+def test_two_mail_containers_are_an_error_that_names_both(two):
+    pod_lab, other = two
+    before = pod_lab.mail.snapshot(*mailhost.CONFIGURATION)
+    p = Sidecar(pod_lab).start()
+    line = p.wait_line(r"error: two containers run a mail server")
+    named = {int(word) for word in re.findall(r"process (\d+)", line)}
+    masters = set(master_pids(pod_lab).values())
+    assert other.master_pid(mailhost.POSTFIX_PID) in named and named & masters, (line, masters)
+    assert "--pid" in line
+    status = p.status()
+    assert status["root"] is None and not status["ready"], status
+    assert files.differences(before, pod_lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
+    # When one of them goes, the other one it is.
+    other.stop()
+    wait_proven(p, pod_lab)
+
+
+def test_pid_decides_between_two(two):
+    pod_lab, other = two
+    beside = other.snapshot(*mailhost.CONFIGURATION)
+    number = master_pids(pod_lab)["dovecot"]
+    p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
+    wait_proven(p, pod_lab)
+    assert files.differences(beside, other.snapshot(*mailhost.CONFIGURATION)) == []
+
+
