@@ -5,9 +5,13 @@ Standard input is a JSON object:
 
     commands    {name: [argv, ...]}: what is timed, one after the other, in each round
     rounds      how often all of it is done, name after name in turn
+    rotate      begin each round with another name than the one before ([false])
+    sync        have all written data on the disk before each name ([true])
     files       put back to what they were before each name's first command
     main_cf     the file whose age is set then, and age_s, how old it is to be
     statuses    exit statuses that are no failure ([0])
+
+What stands in brackets is meant when it is left out.
 
 Standard output is {name: [[seconds of each argv] of each round]}.
 """
@@ -65,14 +69,17 @@ def main():
     statuses = plan.get("statuses", [0])
     texts = {path: read(path) for path in plan["files"]}
     times = {name: [] for name in plan["commands"]}
-    for _ in range(plan["rounds"]):
-        for name, commands in plan["commands"].items():
+    names = list(plan["commands"])
+    for turn in range(plan["rounds"]):
+        first = turn % len(names) if plan.get("rotate") else 0
+        for name in names[first:] + names[:first]:
             restore(texts)
-            subprocess.run(["sync"], check=True)
+            if plan.get("sync", True):
+                subprocess.run(["sync"], check=True)
             if "main_cf" in plan:
                 stamp = time.time() - plan["age_s"]
                 os.utime(plan["main_cf"], (stamp, stamp))
-            times[name].append([take(argv, statuses) for argv in commands])
+            times[name].append([take(argv, statuses) for argv in plan["commands"][name]])
     restore(texts)
     json.dump(times, sys.stdout)
 
