@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests"))
 
-from lab import (Lab, balancer, files, mail_clients, mail_config, mailhost,  # noqa: E402
-                 proxy_client, recipe, started, wait)
+from lab import (Lab, balancer, files, kubelet, mail_clients, mail_config, mailhost,  # noqa: E402
+                 postern, proxy_client, recipe, started, wait)
 from telling import Telling  # noqa: E402
 
 CLIENTS = {4: "198.51.100.7", 6: "2001:db8:1::7"}
@@ -134,7 +134,7 @@ def run_postern(told, lab, command):
 def quote_log(told, lab, pattern, mark):
     """One line of the log, which may take a moment to come; its match, or None."""
     with contextlib.suppress(wait.TooLate):
-        match = lab.mail.log.wait_for(pattern, mark, within=3)
+        match = lab.mail.log.wait_for(pattern, mark, within=30)
         told.quote(match[0])
         return match
     return None
@@ -245,6 +245,48 @@ def show_again(told, lab):
              idle and done.returncode == 0 and "nothing to do" in done.stdout + done.stderr)
 
 
+def lines_since(running, mark, pattern):
+    """What postern has said since, of the lines that match."""
+    return "\n".join(line for line in running.output[mark:].splitlines()
+                     if re.search(pattern, line))
+
+
+def show_live(told, lab):
+    told.step("postern run keeps the twins in step with a ConfigMap")
+    told.say("It starts the container's command, and watches beside it. kubelet swaps the ConfigMap:")
+    good, moved = postern.conf(), postern.conf("postfix { listener submission { port = 20587 } }\n")
+    bad = postern.conf('postfix { listener submission { prot = 20588 } }\n')
+    twins, other = dict(mailhost.TWIN_PORTS), {**mailhost.TWIN_PORTS, "submission": 20587}
+    lab.mail.remove(mailhost.POSTERN_CONF)
+    volume = kubelet.Volume(postern.mount_volume(lab.mail, os.path.dirname(mailhost.POSTERN_CONF)))
+    volume.write({"postern.conf": good.encode()})
+    running = postern.Postern(lab.mail).start()
+    running.wait_twins(twins)
+
+    mark = len(running.output)
+    volume.write({"postern.conf": moved.encode()})
+    took = running.wait_twins(other)["last_apply_seconds"]
+    told.quote(lines_since(running, mark, "changed|reloaded|answer"))
+    told.row("a ConfigMap that moves a twin", "10587 open", f"20587 open, verified in {took:.2f} s",
+             open_twins(lab) == set(twins.values()) - {10587})
+
+    told.say("A mistake in it is told once, with file and line; the last good state stays in force:")
+    mark = len(running.output)
+    volume.write({"postern.conf": bad.encode()})
+    running.wait_line("no such option|unknown|prot")
+    told.quote(lines_since(running, mark, "error"))
+    status = running.status()
+    told.row("a ConfigMap with a mistake", f"{len(other)} twins up",
+             f"{len(postern.ports(status))} twins up, ready", status["ready"] and
+             status["outcome"] == "refused" and postern.ports(status) == other)
+
+    volume.write({"postern.conf": good.encode()})
+    running.wait_twins(twins)
+    status = running.stop()
+    told.row("SIGTERM to postern run", "-", f"its command ends, exit status {status}",
+             status == 128 + signal.SIGTERM)
+
+
 def show_revert(told, lab, before):
     told.step("revert takes it all away")
     patched = lab.mail.snapshot(*mailhost.CONFIGURATION)
@@ -277,6 +319,7 @@ def show(told, release):
         show_forged_header(told, lab, old)
         show_both_ports(told, lab, old)
         show_again(told, lab)
+        show_live(told, lab)
         show_revert(told, lab, untouched)
     return told.table()
 
