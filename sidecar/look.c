@@ -13,6 +13,7 @@
 #include "command.h"
 #include "inputs.h"
 #include "log.h"
+#include "monotonic.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "protection.h"
@@ -24,7 +25,6 @@
 #include "volume.h"
 
 #include <errno.h>
-#include <time.h>
 
 struct look {
 	const struct look_request *request;
@@ -38,14 +38,6 @@ struct look {
 	bool is_surveyed;                 /* what the servers are is in the report */
 	struct digest watched;
 };
-
-static uint64_t now_micros(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static bool is_noted(const struct notes *notes, const char *text)
 {
@@ -439,7 +431,7 @@ static void look_around(struct look *look, struct error *err)
 void look_run(const struct look_request *request, struct report *out)
 {
 	struct look look = { .request = request, .host = HOST_INIT, .out = out };
-	uint64_t start = now_micros();
+	uint64_t start = monotonic_micros();
 	struct error err = { 0 };
 
 	if (host_init(&look.host, request->root, &err) < 0) {
@@ -457,5 +449,5 @@ void look_run(const struct look_request *request, struct report *out)
 		look_around(&look, &err);
 	}
 	host_release(&look.host);
-	out->micros = now_micros() - start;
+	out->micros = monotonic_micros() - start;
 }

@@ -2,6 +2,7 @@
 /* probe - speak PROXY to twins over loopback and say what answers. */
 #include "probe.h"
 
+#include "monotonic.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 
@@ -13,7 +14,6 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum { PAUSE_FIRST_MS = 3, PAUSE_MAX_MS = 200, PATIENCE_MS = 1000, REPLY_BYTES_MAX = 16384 };
 
@@ -38,7 +38,7 @@ struct run {
 	struct attempt *attempts;
 	size_t n_attempts;
 	size_t n_open;
-	long retry_until_ms; /* 0: every job is tried once */
+	int64_t retry_until_ms; /* 0: every job is tried once */
 	struct event *limit;
 	struct event *give_up;
 };
@@ -119,20 +119,12 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 	start(ctx);
 }
 
-static long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The job failed for now; its detail says why. */
 static void fail_or_retry(struct attempt *a)
 {
 	struct timeval pause = { .tv_usec = a->pause_ms * 1000L };
 
-	if (now_ms() >= a->run->retry_until_ms) {
+	if (monotonic_ms() >= a->run->retry_until_ms) {
 		finish(a, false);
 		return;
 	}
@@ -440,7 +432,7 @@ int probe_run(struct probe_job *jobs, size_t n_jobs, int limit_ms, bool retry, i
 				       .tv_usec = limit_ms % 1000 * 1000L };
 	CLEANUP(run_release)
 	struct run run = {
-		.retry_until_ms = retry ? now_ms() + PROBE_RETRY_MS : 0,
+		.retry_until_ms = retry ? monotonic_ms() + PROBE_RETRY_MS : 0,
 	};
 
 	if (n_jobs == 0)

@@ -3,6 +3,7 @@
 #include "supervisor.h"
 
 #include "log.h"
+#include "monotonic.h"
 #include "orphans.h"
 #include "patchers/base/error.h"
 #include "signal_state.h"
@@ -39,19 +40,11 @@ struct supervisor {
 	bool is_init;                     /* PID 1 cannot be stopped, and inherits every orphan */
 	bool on_terminal;                 /* standard input was one when CMD started */
 	int status;
-	long long end_at_ms; /* deadlines; 0: none */
-	long long companion_at_ms;
-	long long companion_since_ms;
+	int64_t end_at_ms; /* deadlines; 0: none */
+	int64_t companion_at_ms;
+	int64_t companion_since_ms;
 	int companion_delay_ms; /* the last one */
 };
-
-static long long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void step(struct supervisor *s, enum supervisor_event event, const siginfo_t *info);
 
@@ -167,7 +160,7 @@ static void count_reaped(struct supervisor *s, const siginfo_t *info)
 
 static void wait_for_companion(struct supervisor *s, const char *why)
 {
-	long long now = now_ms();
+	int64_t now = monotonic_ms();
 
 	s->companion = 0;
 	s->companion_delay_ms = companion_delay(s->companion_delay_ms, now - s->companion_since_ms);
@@ -195,7 +188,7 @@ static void start_companion(struct supervisor *s, const siginfo_t *info)
 
 	(void)info;
 	s->companion_at_ms = 0;
-	s->companion_since_ms = now_ms();
+	s->companion_since_ms = monotonic_ms();
 	s->shared->companion_starts++;
 	pid = companion_start(s->job->companion, s->job->companion_arg, page);
 	if (pid > 0) {
@@ -213,7 +206,7 @@ static void term_others(struct supervisor *s, const siginfo_t *info)
 
 	(void)info;
 	s->companion_at_ms = 0;
-	s->end_at_ms = now_ms() + s->job->grace_ms;
+	s->end_at_ms = monotonic_ms() + s->job->grace_ms;
 	if (s->companion > 0) {
 		(void)kill(s->companion, SIGTERM);
 		(void)kill(s->companion, SIGCONT);
@@ -240,7 +233,7 @@ static void kill_others(struct supervisor *s, const siginfo_t *info)
 static void limit_killing(struct supervisor *s, const siginfo_t *info)
 {
 	(void)info;
-	s->end_at_ms = now_ms() + KILLING_MS;
+	s->end_at_ms = monotonic_ms() + KILLING_MS;
 	log_notice("run: what is left is killed");
 }
 
@@ -330,18 +323,18 @@ static void reap(struct supervisor *s)
 	(void)kill(getpid(), SIGCHLD); /* there may be more: come back */
 }
 
-static bool is_due(long long at_ms, long long now)
+static bool is_due(int64_t at_ms, int64_t now)
 {
 	return at_ms != 0 && now >= at_ms;
 }
 
 static void check_deadlines(struct supervisor *s)
 {
-	long long now;
+	int64_t now;
 
 	if (s->end_at_ms == 0 && s->companion_at_ms == 0)
 		return;
-	now = now_ms();
+	now = monotonic_ms();
 	if (is_due(s->end_at_ms, now))
 		step(s, SUPERVISOR_TIME_OVER, NULL);
 	if (is_due(s->companion_at_ms, now))
@@ -352,7 +345,7 @@ static void check_deadlines(struct supervisor *s)
 static int wait_for_signal(const struct supervisor *s, siginfo_t *info)
 {
 	/* Never both: the companion is not started again once CMD has ended. */
-	long long until = s->end_at_ms != 0 ? s->end_at_ms : s->companion_at_ms, left;
+	int64_t until = s->end_at_ms != 0 ? s->end_at_ms : s->companion_at_ms, left;
 	struct timespec timeout;
 	sigset_t all;
 
@@ -360,7 +353,7 @@ static int wait_for_signal(const struct supervisor *s, siginfo_t *info)
 	memset(&all, 0xff, sizeof(all));
 	if (until == 0)
 		return sigwaitinfo(&all, info);
-	left = until - now_ms();
+	left = until - monotonic_ms();
 	if (left < 0)
 		left = 0;
 	timeout = (struct timespec){ .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };

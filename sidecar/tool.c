@@ -2,10 +2,12 @@
 /* tool - run one of the servers' own programs, inside their root, for a while. */
 #include "tool.h"
 
+#include "monotonic.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "privileges.h"
 #include "rootfs.h"
+#include "signal_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +16,6 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 enum { SAID_BYTES_MAX = 8192, EXEC_FAILED = 127, SIGNALED = 128 };
 
@@ -27,14 +28,6 @@ static const char *const environment[] = {
 	"LC_ALL=C",
 	NULL,
 };
-
-static long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /*
  * The programs of another container are its owner's, not ours: of what we may do
@@ -56,13 +49,10 @@ static void become(const struct rootfs *root, bool enter, const char *program,
 		const char *const *in;
 		char *const *out;
 	} args = { .in = argv }, env = { .in = environment };
-	sigset_t none;
 	int null_fd;
 
-	for (int sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal_state_fresh();
+	signal(SIGPIPE, SIG_DFL);
 	if (enter && (fchdir(root->fd) < 0 || chroot(".") < 0 || !give_up_privileges()))
 		_exit(EXEC_FAILED);
 	null_fd = open("/dev/null", O_RDWR);
@@ -89,7 +79,7 @@ static void keep(struct buf *said, size_t *room, const char *bytes, size_t n)
  * Read until the program has ended and all is read, or the time is over.  It
  * may close its end long before, or leave it open to a child that lives on.
  */
-static bool listen_to(int fd, int pidfd, struct buf *said, long deadline_ms)
+static bool listen_to(int fd, int pidfd, struct buf *said, int64_t deadline_ms)
 {
 	struct pollfd ready[] = { { .fd = fd, .events = POLLIN },
 				  { .fd = pidfd, .events = POLLIN } };
@@ -97,7 +87,7 @@ static bool listen_to(int fd, int pidfd, struct buf *said, long deadline_ms)
 	char bytes[1024];
 
 	for (;;) {
-		long left = deadline_ms - now_ms();
+		int64_t left = deadline_ms - monotonic_ms();
 		int n = left > 0 ? poll(ready, 2, (int)left) : 0;
 		ssize_t got;
 
@@ -167,7 +157,7 @@ int tool_start(const struct rootfs *root, const char *const argv[], struct tool 
 	out->pid = pid;
 	out->pidfd = steal_fd(&pidfd);
 	out->said_fd = steal_fd(&ours);
-	out->deadline_ms = now_ms() + TOOL_LIMIT_MS;
+	out->deadline_ms = monotonic_ms() + TOOL_LIMIT_MS;
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "patchers/base/buf.h"
 
+#include <stdint.h>
 #include <sys/types.h>
 
 struct error;
@@ -29,7 +30,7 @@ struct tool {
 	pid_t pid;
 	int pidfd;
 	int said_fd;
-	long deadline_ms;
+	int64_t deadline_ms;
 };
 
 /*

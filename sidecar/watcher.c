@@ -8,6 +8,7 @@
 #include "look.h"
 #include "mail_container.h"
 #include "master_watch.h"
+#include "monotonic.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "settle.h"
@@ -19,7 +20,6 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
 
 enum {
 	RETRY_FIRST_MS = 5000,
@@ -56,14 +56,6 @@ struct watcher {
 	char *said;                 /* the last failure of our own, said once */
 };
 
-static uint64_t now_micros(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void arm(struct event *event, unsigned long ms)
 {
 	const struct timeval after = { .tv_sec = (time_t)(ms / 1000),
@@ -86,7 +78,7 @@ static void say_once(struct watcher *w, const char *text)
 /* Something may have changed: look when it is quiet, or when it never is. */
 static void look_soon(struct watcher *w)
 {
-	uint64_t now = now_micros();
+	uint64_t now = monotonic_micros();
 
 	settle_note(&w->settle, now);
 	if (worker_watch_is_busy(&w->worker) || w->stopping || w->state.root[0] == '\0')
@@ -186,7 +178,7 @@ static void await_start(struct watcher *w)
 		w->starts_in_turn = 0;
 		return;
 	}
-	settle_note(&w->settle, now_micros());
+	settle_note(&w->settle, monotonic_micros());
 	arm(w->due, settle_retry_ms(STARTING_FIRST_MS, STARTING_LAST_MS, w->starts_in_turn++));
 }
 
@@ -258,7 +250,7 @@ static void take_report(struct watcher *w, struct report *report)
 		log_notice("everything is as wanted again");
 	if (report->outcome == REPORT_CURRENT || report->outcome == REPORT_WAITING)
 		w->watches_are_unknown = false;
-	state_take_report(&w->state, report, now_micros() - w->look_event_micros);
+	state_take_report(&w->state, report, monotonic_micros() - w->look_event_micros);
 	if (folders_are_new)
 		watch_folders(w);
 	follow_masters(w);

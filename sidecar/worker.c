@@ -6,6 +6,7 @@
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "report.h"
+#include "signal_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,14 +42,8 @@ static void work(const struct look_request *request, int fd)
 {
 	CLEANUP(report_release) struct report report = REPORT_INIT;
 	cleanup_buf struct buf bytes = BUF_INIT;
-	sigset_t none;
 
-	/* The watcher's handlers are not ours: a signal means to end. */
-	for (int sig = 1; sig < NSIG; sig++)
-		if (sig != SIGPIPE)
-			signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal_state_fresh(); /* the watcher's handlers are not ours: a signal means to end */
 	prctl(PR_SET_NAME, "postern-look");
 	let_go_of_all_but(fd);
 	look_run(request, &report);
