@@ -10,12 +10,6 @@
 
 enum { STEP_MS = 2 };
 
-static void cleanup_file(FILE **file)
-{
-	if (*file)
-		fclose(*file);
-}
-
 static bool runs_one_of(pid_t pid, const char *const *programs)
 {
 	for (size_t i = 0; programs[i]; i++)
@@ -26,7 +20,7 @@ static bool runs_one_of(pid_t pid, const char *const *programs)
 
 void generation_take(pid_t master, const char *const *programs, struct generation *out)
 {
-	CLEANUP(cleanup_file) FILE *file = NULL;
+	cleanup_file FILE *file = NULL;
 	char path[PROCESS_PATH_MAX];
 	int pid;
 

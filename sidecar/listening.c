@@ -135,7 +135,7 @@ static bool parse_address(const char *hex, struct listening_socket *out)
 
 static bool read_table(const char *path, struct listening_ports ports, struct listening *out)
 {
-	FILE *file = fopen(path, "re");
+	cleanup_file FILE *file = fopen(path, "re");
 	char line[512];
 
 	if (!file)
@@ -153,7 +153,6 @@ static bool read_table(const char *path, struct listening_ports ports, struct li
 		found.port = (uint16_t)local_port;
 		add(ports, &found, out);
 	}
-	fclose(file);
 	return true;
 }
 

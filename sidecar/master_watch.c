@@ -2,9 +2,10 @@
 /* master_watch - follow a server's master process until it ends. */
 #include "master_watch.h"
 
+#include "process.h"
+
 #include <errno.h>
 #include <event2/event.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static void forget(struct master_watch *m)
@@ -59,9 +60,9 @@ bool master_watch_follow(struct master_watch *m, pid_t pid)
 	forget(m);
 	if (pid == 0)
 		return true;
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	fd = process_open(pid);
 	if (fd < 0)
-		return errno != ESRCH;
+		return fd != -ESRCH;
 	event_assign(m->event, m->base, fd, EV_READ, on_end, m);
 	if (event_add(m->event, NULL) < 0) {
 		close(fd);

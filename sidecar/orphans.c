@@ -4,17 +4,17 @@
 
 #include "patchers/base/cleanup.h"
 #include "patchers/base/span.h"
+#include "process.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 48, STAT_BYTES = 512, FOLDER_BYTES = 4096 };
+enum { FOLDER_BYTES = 4096 };
 
 struct process {
 	pid_t pid;
@@ -36,22 +36,16 @@ static bool proc_is_ours(void)
 	       (pid_t)pid == getpid();
 }
 
-/* The beginning of a small file as text; false when there is none. */
-static bool read_text(const char *path, char *out, size_t size)
+/* "PID PID ... ", as many as fit; false when the kernel does not tell. */
+static bool read_children(char *out, size_t size)
 {
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
+	cleanup_fd int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 && proc_is_ours() ? read(fd, out, size - 1) : -1;
 
 	if (n < 0)
 		return false;
 	out[n] = '\0';
 	return true;
-}
-
-/* "PID PID ... ", as many as fit; false when the kernel does not tell. */
-static bool read_children(char *out, size_t size)
-{
-	return proc_is_ours() && read_text("/proc/thread-self/children", out, size);
 }
 
 bool orphans_exist(pid_t except)
@@ -69,20 +63,13 @@ bool orphans_exist(pid_t except)
 	return false;
 }
 
-/* "PID (NAME) STATE PARENT ...": the name may hold anything, a ")" too. */
 static bool read_process(pid_t pid, struct process *out)
 {
-	char path[PATH_BYTES], text[STAT_BYTES], state;
-	const char *after;
-	int parent;
+	struct process_stat stat;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (!read_text(path, text, sizeof(text)))
+	if (process_read_stat(pid, &stat) < 0)
 		return false;
-	after = strrchr(text, ')');
-	if (!after || sscanf(after + 1, " %c %d", &state, &parent) != 2)
-		return false;
-	*out = (struct process){ .pid = pid, .parent = parent, .zombie = state == 'Z' };
+	*out = (struct process){ .pid = pid, .parent = stat.parent, .zombie = stat.state == 'Z' };
 	return true;
 }
 

@@ -53,8 +53,7 @@ static int find_held(pid_t pid, const struct listening *listeners, bool held[LIS
 	int rc = 0;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	dir = opendir(path);
+	dir = opendir(process_path(pid, "fd", path));
 	if (!dir)
 		return errno == EACCES ? -EACCES : 0;
 	while (rc >= 0 && (entry = readdir(dir))) {
@@ -147,19 +146,12 @@ static void describe_holder(const struct listening *listeners, char *out, size_t
 		return;
 	while ((pid = process_walk_next(&walk)) > 0) {
 		bool held[LISTENING_MAX] = { false };
-		char path[PROCESS_PATH_MAX], comm[64] = "?";
-		FILE *file;
+		char name[PROCESS_NAME_BYTES] = "?";
 
 		if (find_held(pid, listeners, held) != 1)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-		file = fopen(path, "re");
-		if (file) {
-			if (fgets(comm, sizeof(comm), file))
-				comm[strcspn(comm, "\n")] = '\0';
-			fclose(file);
-		}
-		snprintf(out, size, "process %d (%s)", (int)pid, comm);
+		(void)process_name(pid, name);
+		snprintf(out, size, "process %d (%s)", (int)pid, name);
 		return;
 	}
 }

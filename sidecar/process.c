@@ -20,22 +20,14 @@ enum {
 	LINE_BYTES_MAX = 4096,
 	/* PF_KTHREAD, in field 9 of /proc/PID/stat since Linux 2.6.17. */
 	KERNEL_THREAD = 0x00200000,
-	/* TASK_COMM_LEN, without its NUL. */
-	NAME_BYTES_MAX = 15,
 	/* More lines than this no process's status or table of mounts has. */
 	LINES_MAX = 200000,
 };
 
-static const char *path_of(pid_t pid, const char *name, char out[PROCESS_PATH_MAX])
+const char *process_path(pid_t pid, const char *name, char out[PROCESS_PATH_MAX])
 {
 	snprintf(out, PROCESS_PATH_MAX, "/proc/%d/%s", (int)pid, name);
 	return out;
-}
-
-static void cleanup_file(FILE **file)
-{
-	if (*file)
-		fclose(*file);
 }
 
 /* The whole of a short file; its length or a negative errno. */
@@ -56,7 +48,7 @@ static ssize_t read_short(const char *path, char *out, size_t size)
 int process_read_stat(pid_t pid, struct process_stat *out)
 {
 	char path[PROCESS_PATH_MAX], text[STAT_BYTES_MAX];
-	ssize_t n = read_short(path_of(pid, "stat", path), text, sizeof(text));
+	ssize_t n = read_short(process_path(pid, "stat", path), text, sizeof(text));
 	const char *rest;
 	unsigned flags;
 	int parent;
@@ -80,7 +72,7 @@ int process_read_stat(pid_t pid, struct process_stat *out)
 static bool read_status(pid_t pid, const char *field, char *out, size_t size)
 {
 	char path[PROCESS_PATH_MAX], line[LINE_BYTES_MAX];
-	CLEANUP(cleanup_file) FILE *file = fopen(path_of(pid, "status", path), "re");
+	cleanup_file FILE *file = fopen(process_path(pid, "status", path), "re");
 	size_t n = strlen(field);
 
 	for (int i = 0; file && i < LINES_MAX && fgets(line, sizeof(line), file); i++)
@@ -124,21 +116,27 @@ pid_t process_inner_number(pid_t pid)
 	return span_to_number(number, INT_MAX, &inner) ? (pid_t)inner : 0;
 }
 
+bool process_name(pid_t pid, char out[PROCESS_NAME_BYTES])
+{
+	char path[PROCESS_PATH_MAX], text[PROCESS_NAME_BYTES + 1]; /* and a newline */
+
+	if (read_short(process_path(pid, "comm", path), text, sizeof(text)) <= 0)
+		return false;
+	snprintf(out, PROCESS_NAME_BYTES, "%.*s", (int)strcspn(text, "\n"), text);
+	return true;
+}
+
 static bool calls_itself(pid_t pid, const char *program)
 {
-	char path[PROCESS_PATH_MAX], name[NAME_BYTES_MAX + 2];
-	ssize_t n = read_short(path_of(pid, "comm", path), name, sizeof(name));
-	struct span wanted = span_from(program);
+	char name[PROCESS_NAME_BYTES];
 
-	if (wanted.len > NAME_BYTES_MAX)
-		wanted.len = NAME_BYTES_MAX;
-	return n > 0 && span_equal(span_trim(span_make(name, (size_t)n), "\n"), wanted);
+	return process_name(pid, name) && strncmp(name, program, PROCESS_NAME_BYTES - 1) == 0;
 }
 
 bool process_runs(pid_t pid, const char *program)
 {
 	char path[PROCESS_PATH_MAX], exe[PATH_MAX];
-	ssize_t n = readlink(path_of(pid, "exe", path), exe, sizeof(exe) - 1);
+	ssize_t n = readlink(process_path(pid, "exe", path), exe, sizeof(exe) - 1);
 	size_t want = strlen(program);
 	const char *name;
 
@@ -159,7 +157,7 @@ bool process_runs(pid_t pid, const char *program)
 static bool has_root_mount(pid_t pid, unsigned long long mount)
 {
 	char path[PROCESS_PATH_MAX], line[LINE_BYTES_MAX];
-	CLEANUP(cleanup_file) FILE *file = fopen(path_of(pid, "mountinfo", path), "re");
+	cleanup_file FILE *file = fopen(process_path(pid, "mountinfo", path), "re");
 	bool at_start = true;
 
 	for (int i = 0; file && i < LINES_MAX && fgets(line, sizeof(line), file); i++) {
@@ -180,7 +178,7 @@ bool process_lives_in(pid_t pid, const struct rootfs *root)
 	char path[PROCESS_PATH_MAX];
 	struct statx top;
 
-	if (stat(path_of(pid, "root/.", path), &theirs) == 0)
+	if (stat(process_path(pid, "root/.", path), &theirs) == 0)
 		return fstat(root->fd, &ours) == 0 && ours.st_dev == theirs.st_dev &&
 		       ours.st_ino == theirs.st_ino;
 	if (errno != EACCES && errno != EPERM)

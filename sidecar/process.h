@@ -22,8 +22,14 @@
 struct error;
 struct rootfs;
 
-/* Room for "/proc/PID/...". */
-enum { PROCESS_PATH_MAX = 64 };
+/* Room for "/proc/PID/..."; for a process's own name for itself, TASK_COMM_LEN. */
+enum { PROCESS_PATH_MAX = 64, PROCESS_NAME_BYTES = 16 };
+
+/* "/proc/PID/NAME"; returns out. */
+const char *process_path(pid_t pid, const char *name, char out[PROCESS_PATH_MAX]);
+
+/* What it calls itself, cut to fit; false when it is gone. */
+bool process_name(pid_t pid, char out[PROCESS_NAME_BYTES]);
 
 /* Fields of /proc/PID/stat, whatever the program calls itself. */
 struct process_stat {
@@ -70,7 +76,10 @@ struct process_walk {
 	DIR *proc;
 };
 
-#define PROCESS_WALK_INIT { 0 }
+#define PROCESS_WALK_INIT                                                                          \
+	{                                                                                          \
+		0                                                                                  \
+	}
 
 int process_walk_init(struct process_walk *walk, struct error *err);
 void process_walk_release(struct process_walk *walk);

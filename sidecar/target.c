@@ -69,8 +69,7 @@ static int identify(pid_t pid, const char *name, struct identity *out)
 	char path[PROCESS_PATH_MAX];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	if (stat(path, &st) < 0)
+	if (stat(process_path(pid, name, path), &st) < 0)
 		return -errno;
 	*out = (struct identity){ .device = st.st_dev, .inode = st.st_ino };
 	return 0;
@@ -81,8 +80,8 @@ static bool is_top_of_mount(pid_t pid)
 	char path[PROCESS_PATH_MAX];
 	struct statx st;
 
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
-	return statx(AT_FDCWD, path, 0, 0, &st) == 0 && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+	return statx(AT_FDCWD, process_path(pid, "root", path), 0, 0, &st) == 0 &&
+	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
 /* 0; -ESRCH: nothing to look at (gone, ended, the kernel's own); or a reason. */
@@ -202,11 +201,6 @@ static bool is_mail_host(const char *path)
 						       is_file(&root, "/etc/dovecot/dovecot.conf"));
 }
 
-static void name_root(pid_t pid, char out[PROCESS_PATH_MAX])
-{
-	snprintf(out, PROCESS_PATH_MAX, "/proc/%d/root", (int)pid);
-}
-
 static bool runs_master(const struct container *container)
 {
 	return container->master != 0 && is_same(container->master_root, container->root);
@@ -223,8 +217,7 @@ static int choose_other(const struct view *view, const struct container **out, s
 		const struct container *other = &view->others[i];
 		char root[PROCESS_PATH_MAX];
 
-		name_root(other->oldest, root);
-		if (!is_mail_host(root))
+		if (!is_mail_host(process_path(other->oldest, "root", root)))
 			continue;
 		if (!runs_master(other)) {
 			without = other;
@@ -295,7 +288,7 @@ static int hold(const struct container *other, struct target *out, struct error 
 		return 0;
 	if (target.pidfd < 0)
 		return error_code(err, target.pidfd, "open process %d", (int)other->oldest);
-	name_root(target.anchor, target.root);
+	(void)process_path(target.anchor, "root", target.root);
 	if (look_at(target.anchor, &now) < 0 || now.start != other->start ||
 	    !is_same(now.mounts, other->mounts) || !is_same(now.root, other->root) ||
 	    !is_mail_host(target.root) || !target_is_alive(&target))

@@ -6,6 +6,7 @@
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "privileges.h"
+#include "process.h"
 #include "rootfs.h"
 #include "signal_state.h"
 
@@ -146,13 +147,11 @@ int tool_start(const struct rootfs *root, const char *const argv[], struct tool 
 		return error_errno(err, "start %s", argv[0]);
 	if (pid == 0)
 		become(root, enter, program, argv, theirs);
-	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	pidfd = process_open(pid);
 	if (pidfd < 0) {
-		int rc = error_errno(err, "open process %d", (int)pid);
-
 		kill(pid, SIGKILL);
 		wait_for(pid);
-		return rc;
+		return error_code(err, pidfd, "open process %d", (int)pid);
 	}
 	out->pid = pid;
 	out->pidfd = steal_fd(&pidfd);

@@ -8,6 +8,7 @@
 #ifndef PATCHERS_BASE_CLEANUP_H
 #define PATCHERS_BASE_CLEANUP_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -24,9 +25,16 @@ static inline void cleanup_close_p(const int *fd)
 		close(*fd);
 }
 
-/* `cleanup_free char *s = NULL;`, `cleanup_fd int fd = -1;` */
+static inline void cleanup_fclose_p(FILE **file)
+{
+	if (*file)
+		fclose(*file);
+}
+
+/* `cleanup_free char *s = NULL;`, `cleanup_fd int fd = -1;`, `cleanup_file FILE *f = NULL;` */
 #define cleanup_free CLEANUP(cleanup_free_p)
 #define cleanup_fd CLEANUP(cleanup_close_p)
+#define cleanup_file CLEANUP(cleanup_fclose_p)
 #define cleanup_buf CLEANUP(buf_release)
 
 static inline int steal_fd(int *fd)
