@@ -2,6 +2,7 @@
 /* folder_set - the folders that folder_watch shall watch. */
 #include "folder_set.h"
 
+#include "name_list.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "rootfs.h"
@@ -13,9 +14,7 @@
 
 static void folder_release(struct folder *folder)
 {
-	for (char **name = folder->names; name && *name; name++)
-		free(*name);
-	free(folder->names);
+	name_list_release(folder->names);
 	free(folder->path);
 }
 
@@ -26,23 +25,6 @@ void folder_set_release(struct folder_set *set)
 	free(set->folders);
 	free(set->by_watch);
 	*set = (struct folder_set)FOLDER_SET_INIT;
-}
-
-static bool copy_names(const char *const *names, struct folder *out)
-{
-	size_t n = 0;
-
-	if (!names)
-		return true;
-	while (names[n])
-		n++;
-	out->names = calloc(n + 1, sizeof(*out->names));
-	for (size_t i = 0; out->names && i < n; i++) {
-		out->names[i] = strdup(names[i]);
-		if (!out->names[i])
-			return false;
-	}
-	return out->names != NULL;
 }
 
 static int copy_request(const struct folder_request *request, struct folder *out, struct error *err)
@@ -66,7 +48,7 @@ static int copy_request(const struct folder_request *request, struct folder *out
 		.watch_between = -1,
 		.lost = true,
 	};
-	if (!out->path || !copy_names(request->names, out))
+	if (!out->path || !name_list_copy(request->names, &out->names))
 		return error_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -104,17 +86,6 @@ int folder_set_init(struct folder_set *set, const struct folder_request requests
 	return 0;
 }
 
-static bool same_names(char *const *ours, const char *const *theirs)
-{
-	if (!ours || !theirs)
-		return !ours && !theirs;
-	while (*ours && *theirs && strcmp(*ours, *theirs) == 0) {
-		ours++;
-		theirs++;
-	}
-	return !*ours && !*theirs;
-}
-
 static bool same_root(const struct folder *folder, const struct rootfs *root)
 {
 	struct stat st;
@@ -134,7 +105,7 @@ bool folder_set_is_of(const struct folder_set *set, const struct folder_request 
 		if (!same_root(folder, requests[i].root) ||
 		    strcmp(folder->path, requests[i].path) != 0 ||
 		    folder->pid_file != requests[i].pid_file ||
-		    !same_names(folder->names, requests[i].names))
+		    !name_list_equal(name_list_view(folder->names), requests[i].names))
 			return false;
 	}
 	return true;
@@ -172,15 +143,6 @@ size_t folder_set_find(const struct folder_set *set, int watch)
 
 /* ---- names ---- */
 
-static bool is_named(char *const *names, const char *name)
-{
-	for (; names && *names; names++) {
-		if (strcmp(*names, name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool ends_in(const char *name, const char *suffix)
 {
 	size_t len = strlen(name), n = strlen(suffix);
@@ -195,7 +157,7 @@ bool folder_name_counts(const struct folder *folder, const char *name)
 	if (strncmp(name, "..", 2) == 0)
 		return false;
 	if (folder->names)
-		return is_named(folder->names, name);
+		return name_list_has(name_list_view(folder->names), name);
 	return !ends_in(name, ".lock") && !ends_in(name, ".tmp");
 }
 

@@ -305,6 +305,12 @@ static void hand_over_touched(const struct folder_set *old, struct folder *folde
 		folder->touched = folder->touched || old->by_watch[i]->touched;
 }
 
+bool folder_watch_is_of(const struct folder_watch *watch, const struct folder_request requests[],
+			size_t n)
+{
+	return folder_set_is_of(&watch->set, requests, n);
+}
+
 int folder_watch_set(struct folder_watch *watch, const struct folder_request requests[], size_t n,
 		     struct error *err)
 {
@@ -312,7 +318,7 @@ int folder_watch_set(struct folder_watch *watch, const struct folder_request req
 	struct folder_set new;
 	int rc;
 
-	if (folder_set_is_of(&watch->set, requests, n))
+	if (folder_watch_is_of(watch, requests, n))
 		return 0;
 	rc = folder_set_init(&new, requests, n, err);
 	if (rc < 0)

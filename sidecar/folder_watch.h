@@ -31,14 +31,16 @@
 
 struct error;
 
-
 struct folder_watch {
 	int fd; /* -1: no inotify to be had; then every request is deaf */
 	struct folder_set set;
 	unsigned long n_overflows;
 };
 
-#define FOLDER_WATCH_INIT { .fd = -1, .set = FOLDER_SET_INIT }
+#define FOLDER_WATCH_INIT                                                                          \
+	{                                                                                          \
+		.fd = -1, .set = FOLDER_SET_INIT                                                   \
+	}
 
 struct folder_watch_counts {
 	size_t watches;          /* the kernel's: folders in one place share one */
@@ -70,6 +72,10 @@ int folder_watch_fd(const struct folder_watch *watch);
  */
 int folder_watch_set(struct folder_watch *watch, const struct folder_request requests[], size_t n,
 		     struct error *err);
+
+/* Whether it watches these, on the same roots. */
+bool folder_watch_is_of(const struct folder_watch *watch, const struct folder_request requests[],
+			size_t n);
 
 /*
  * Look every path up again, and watch what it names now where that is another

@@ -7,6 +7,7 @@
  */
 #include "report.h"
 
+#include "name_list.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 
@@ -36,17 +37,10 @@ static void release_twin(struct report_twin *twin)
 	free(twin->detail);
 }
 
-static void release_names(char **names)
-{
-	for (size_t i = 0; names && names[i]; i++)
-		free(names[i]);
-	free(names);
-}
-
 static void release_folder(struct report_folder *folder)
 {
 	free(folder->path);
-	release_names(folder->names);
+	name_list_release(folder->names);
 }
 
 void report_release(struct report *report)
@@ -100,42 +94,17 @@ bool report_add_twin(struct report *report, const struct report_twin *twin)
 	return true;
 }
 
-static size_t count_names(char *const *names)
-{
-	size_t n = 0;
-
-	while (names && names[n])
-		n++;
-	return n;
-}
-
-static char **copy_names(char *const *names)
-{
-	size_t n = count_names(names);
-	char **copy = calloc(n + 1, sizeof(*copy));
-
-	for (size_t i = 0; copy && i < n; i++) {
-		copy[i] = strdup(names[i]);
-		if (!copy[i]) {
-			for (size_t k = 0; k < i; k++)
-				free(copy[k]);
-			free(copy);
-			return NULL;
-		}
-	}
-	return copy;
-}
-
 bool report_add_folder(struct report *report, const struct report_folder *folder)
 {
 	struct report_folder copy = *folder, *folders;
+	bool copied;
 
 	copy.path = strdup(folder->path);
-	copy.names = folder->names ? copy_names(folder->names) : NULL;
+	copied = name_list_copy(name_list_view(folder->names), &copy.names);
 	folders = reallocarray(report->folders, report->n_folders + 1, sizeof(*folders));
 	if (folders)
 		report->folders = folders;
-	if (!folders || !copy.path || (folder->names && !copy.names)) {
+	if (!folders || !copy.path || !copied) {
 		release_folder(&copy);
 		return false;
 	}
@@ -143,51 +112,24 @@ bool report_add_folder(struct report *report, const struct report_folder *folder
 	return true;
 }
 
-static bool is_named(char *const *names, const char *name)
+static bool widen_folder(struct report_folder *folder, const char *const *names)
 {
-	for (; *names; names++)
-		if (strcmp(*names, name) == 0)
-			return true;
-	return false;
-}
+	bool good = true;
 
-static bool add_name(char ***names, const char *name)
-{
-	size_t n = count_names(*names);
-	char **longer = reallocarray(*names, n + 2, sizeof(*longer));
-
-	if (!longer)
-		return false;
-	*names = longer;
-	longer[n] = strdup(name);
-	longer[n + 1] = NULL;
-	return longer[n] != NULL;
-}
-
-static bool widen_folder(struct report_folder *folder, const struct report_folder *more)
-{
-	folder->pid_file |= more->pid_file;
-	if (!more->names) {
-		release_names(folder->names);
-		folder->names = NULL; /* all */
+	if (!names) {
+		name_list_release(folder->names);
+		folder->names = NULL;
 	}
-	for (size_t i = 0; folder->names && more->names[i]; i++)
-		if (!is_named(folder->names, more->names[i]) &&
-		    !add_name(&folder->names, more->names[i]))
-			return false;
-	return true;
+	for (; folder->names && *names && good; names++)
+		good = name_list_add(&folder->names, *names);
+	return good;
 }
 
 bool report_want_folder(struct report *report, const char *path, const char *const *names,
 			bool is_own, bool pid_file)
 {
-	union {
-		const char *const *in;
-		char **out;
-	} alias = { .in = names }; /* they are copied */
 	const struct report_folder folder = {
 		.path = strdupa(path),
-		.names = alias.out,
 		.is_own = is_own,
 		.pid_file = pid_file,
 	};
@@ -195,10 +137,14 @@ bool report_want_folder(struct report *report, const char *path, const char *con
 	for (size_t i = 0; i < report->n_folders; i++) {
 		struct report_folder *known = &report->folders[i];
 
-		if (!known->is_watch && known->is_own == is_own && strcmp(known->path, path) == 0)
-			return widen_folder(known, &folder);
+		if (known->is_watch || known->is_own != is_own || strcmp(known->path, path) != 0)
+			continue;
+		known->pid_file |= pid_file;
+		return widen_folder(known, names);
 	}
-	return report_add_folder(report, &folder);
+	/* Without memory for the names, all of them matter. */
+	return report_add_folder(report, &folder) &&
+	       name_list_copy(names, &report->folders[report->n_folders - 1].names);
 }
 
 /* ---- printing ---- */
@@ -254,7 +200,7 @@ static void put_folder(struct buf *out, const struct report_folder *folder)
 {
 	put_text(out, folder->path);
 	put_number(out, folder->names != NULL);
-	put_number(out, count_names(folder->names));
+	put_number(out, name_list_count(name_list_view(folder->names)));
 	for (char *const *name = folder->names; name && *name; name++)
 		put_text(out, *name);
 	put_number(out, folder->is_own);

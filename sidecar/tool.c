@@ -15,7 +15,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum { SAID_BYTES_MAX = 8192, EXEC_FAILED = 127, SIGNALED = 128 };

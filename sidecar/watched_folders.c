@@ -3,6 +3,7 @@
 #include "watched_folders.h"
 
 #include "log.h"
+#include "name_list.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "report.h"
@@ -45,46 +46,16 @@ void watched_folders_release(struct watched_folders *folders)
 		event_free(folders->event);
 	folders->event = NULL;
 	folder_watch_release(&folders->watch);
-	free(folders->touched);
-	folders->touched = NULL;
-}
-
-static bool same_names(char *const *a, char *const *b)
-{
-	if (!a || !b)
-		return !a && !b;
-	for (; *a && *b; a++, b++)
-		if (strcmp(*a, *b) != 0)
-			return false;
-	return !*a && !*b;
-}
-
-bool watched_folders_are_same(const struct report *a, const struct report *b)
-{
-	if (a->n_folders != b->n_folders)
-		return false;
-	for (size_t i = 0; i < a->n_folders; i++)
-		if (strcmp(a->folders[i].path, b->folders[i].path) != 0 ||
-		    a->folders[i].is_own != b->folders[i].is_own ||
-		    a->folders[i].is_watch != b->folders[i].is_watch ||
-		    a->folders[i].pid_file != b->folders[i].pid_file ||
-		    !same_names(a->folders[i].names, b->folders[i].names))
-			return false;
-	return true;
+	free(steal_pointer(&folders->touched));
 }
 
 static struct folder_request request_of(const struct report_folder *folder,
 					const struct rootfs *own, const struct rootfs *root)
 {
-	union {
-		char **in;
-		const char *const *out;
-	} names = { .in = folder->names };
-
 	return (struct folder_request){
 		.root = folder->is_own ? own : root,
 		.path = folder->path,
-		.names = names.out,
+		.names = name_list_view(folder->names),
 		.pid_file = folder->pid_file,
 	};
 }
@@ -94,39 +65,41 @@ int watched_folders_set(struct watched_folders *folders, const struct report *re
 {
 	cleanup_free struct folder_request *requests =
 		calloc(report->n_folders + 1, sizeof(*requests));
-	bool *touched = calloc(report->n_folders + 1, sizeof(*touched));
+	bool *touched;
 	int rc;
 
-	free(folders->touched); /* its length is that of the folders before */
-	folders->touched = touched;
-	folders->n = 0;
-	folders->is_set = false;
-	if (!requests || !touched)
-		return error_set(err, -ENOMEM, "out of memory: folders are not watched");
-	for (size_t i = 0; i < report->n_folders; i++)
+	for (size_t i = 0; requests && i < report->n_folders; i++)
 		requests[i] = request_of(&report->folders[i], own, root);
-	rc = folder_watch_set(&folders->watch, requests, report->n_folders, err);
-	if (rc < 0)
+	if (requests && folders->touched &&
+	    folder_watch_is_of(&folders->watch, requests, report->n_folders))
+		return 0;
+	free(steal_pointer(&folders->touched)); /* its length is that of the folders before */
+	folders->n = 0;
+	touched = calloc(report->n_folders + 1, sizeof(*touched));
+	rc = requests && touched
+		     ? folder_watch_set(&folders->watch, requests, report->n_folders, err)
+		     : error_set(err, -ENOMEM, "out of memory: folders are not watched");
+	if (rc < 0) {
+		free(touched);
 		return rc;
+	}
+	folders->touched = touched;
 	folders->n = report->n_folders;
-	folders->is_set = true;
-	return 0;
+	return 1;
 }
 
 void watched_folders_forget(struct watched_folders *folders)
 {
 	folder_watch_set(&folders->watch, NULL, 0, NULL);
-	free(folders->touched);
-	folders->touched = NULL;
+	free(steal_pointer(&folders->touched));
 	folders->n = 0;
-	folders->is_set = false;
 }
 
 const bool *watched_folders_touched(struct watched_folders *folders)
 {
 	for (size_t i = 0; i < folders->n; i++)
 		folders->touched[i] = folder_watch_take(&folders->watch, i) || folders->touched[i];
-	return folders->is_set ? folders->touched : NULL;
+	return folders->touched;
 }
 
 void watched_folders_are_looked_at(struct watched_folders *folders)
@@ -137,7 +110,7 @@ void watched_folders_are_looked_at(struct watched_folders *folders)
 
 bool watched_folders_hear_everything(const struct watched_folders *folders)
 {
-	if (folder_watch_fd(&folders->watch) < 0 || !folders->is_set)
+	if (folder_watch_fd(&folders->watch) < 0 || !folders->touched)
 		return false;
 	for (size_t i = 0; i < folders->n; i++)
 		if (folder_watch_is_deaf(&folders->watch, i, NULL) == 1)

@@ -22,9 +22,8 @@ struct watched_folders {
 	struct event *event;
 	watched_folders_changed *changed;
 	void *arg;
-	bool *touched; /* n of them */
+	bool *touched; /* n of them; NULL: none is watched */
 	size_t n;
-	bool is_set; /* the report's are those that are watched */
 };
 
 #define WATCHED_FOLDERS_INIT                                                                       \
@@ -40,13 +39,11 @@ int watched_folders_hear(struct watched_folders *folders, struct event_base *bas
 			 watched_folders_changed *changed, void *arg, struct error *err);
 void watched_folders_release(struct watched_folders *folders);
 
-/* Whether two reports name the same. */
-bool watched_folders_are_same(const struct report *a, const struct report *b);
-
 /*
- * Watch those of the report; what changed before that is to be looked at again.
- * Paths are in `root`, or in `own` for those that say so; both are borrowed.
- * Errors of folder_watch_set(): then none counts as watched.
+ * Watch those of the report.  1: other ones than before, so what has changed in
+ * them before that is to be looked at again; 0: the same ones.  Paths are in `root`, or in `own`
+ * for those that say so; both are borrowed. Errors of folder_watch_set(): then none counts as
+ * watched.
  */
 int watched_folders_set(struct watched_folders *folders, const struct report *report,
 			const struct rootfs *own, const struct rootfs *root, struct error *err);

@@ -197,10 +197,12 @@ static void watch_folders(struct watcher *w)
 	const struct report *report = &w->state.report;
 	struct error err = { 0 };
 
-	if (watched_folders_set(&w->folders, report, &w->own, &w->host.root, &err) < 0) {
+	int rc = watched_folders_set(&w->folders, report, &w->own, &w->host.root, &err);
+
+	if (rc < 0)
 		say_once(w, err.msg);
+	if (rc <= 0)
 		return;
-	}
 	watched_folders_say_deaf(&w->folders, report,
 				 report->resync_s > 0 ? report->resync_s : (unsigned)DEAF_RESYNC_S);
 	look_at_all_soon(w);
@@ -242,8 +244,6 @@ static void on_resync(evutil_socket_t fd, short what, void *arg)
 
 static void take_report(struct watcher *w, struct report *report)
 {
-	bool folders_are_new =
-		!watched_folders_are_same(&w->state.report, report) || !w->folders.is_set;
 	bool was_current = w->state.report.outcome == REPORT_CURRENT;
 
 	if (!was_current && report->outcome == REPORT_CURRENT && w->state.failed_at != 0)
@@ -251,8 +251,7 @@ static void take_report(struct watcher *w, struct report *report)
 	if (report->outcome == REPORT_CURRENT || report->outcome == REPORT_WAITING)
 		w->watches_are_unknown = false;
 	state_take_report(&w->state, report, monotonic_micros() - w->look_event_micros);
-	if (folders_are_new)
-		watch_folders(w);
+	watch_folders(w);
 	follow_masters(w);
 	if (w->state.report.outcome != REPORT_FAILED) {
 		w->failures_in_turn = 0;
