@@ -22,11 +22,7 @@ static void note_privileges(struct notes *notes)
 						 PRIVILEGE_FOWNER, PRIVILEGE_KILL };
 	cleanup_buf struct buf missing = BUF_INIT;
 
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-		if (!privileges_have(needed[i]))
-			buf_add_format(&missing, "%sCAP_%s", missing.len > 0 ? ", " : "",
-				       privileges_name(needed[i]));
-	if (missing.len > 0)
+	if (privileges_missing(needed, sizeof(needed) / sizeof(needed[0]), &missing) > 0)
 		notes_add(notes, NOTE_WARNING,
 			  "this process lacks %s: patch needs what root has to write the servers' "
 			  "files and to reload them",

@@ -77,7 +77,9 @@ static size_t make_jobs(const struct survey *r, const struct probing *p, struct 
 
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
 		const struct server *server = &r->servers[i];
+		struct listening seen;
 
+		server_look_at_twins(server, &seen);
 		for (size_t k = 0; k < server->n_twins * PROXY_HEADER_COUNT; k++) {
 			const struct twin *twin = &server->twins[k / PROXY_HEADER_COUNT];
 			enum proxy_header header = (enum proxy_header)(k % PROXY_HEADER_COUNT);
@@ -93,8 +95,7 @@ static size_t make_jobs(const struct survey *r, const struct probing *p, struct 
 				.first_line_is_enough = p->quick,
 			};
 			/* Where its master really listens, if that is to be seen. */
-			if (server->running &&
-			    ports_find_address(twin->port, server->master.pid, addresses[n]))
+			if (ports_address_of(&seen, twin->port, addresses[n]))
 				jobs[n].address = addresses[n];
 			rows[n] = (struct view_probe_row){ server->kind->name, twin, &jobs[n] };
 			n++;

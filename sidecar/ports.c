@@ -231,14 +231,6 @@ bool ports_was_open(const struct listening *seen, uint16_t port)
 	return false;
 }
 
-bool ports_is_open(uint16_t port, pid_t owner)
-{
-	struct listening seen;
-
-	ports_look(&port, 1, owner, &seen);
-	return ports_was_open(&seen, port);
-}
-
 /* Which of two sockets to speak to: IPv4 before IPv6, every address before one. */
 static int rank_of(const struct listening_socket *l)
 {
@@ -267,12 +259,4 @@ bool ports_address_of(const struct listening *seen, uint16_t port, char out[PORT
 	else if (!inet_ntop(best->family, best->address, out, PORTS_ADDRESS_MAX))
 		return false;
 	return true;
-}
-
-bool ports_find_address(uint16_t port, pid_t owner, char out[PORTS_ADDRESS_MAX])
-{
-	struct listening seen;
-
-	ports_look(&port, 1, owner, &seen);
-	return ports_address_of(&seen, port, out);
 }

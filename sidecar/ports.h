@@ -45,8 +45,4 @@ bool ports_was_open(const struct listening *seen, uint16_t port);
  */
 bool ports_address_of(const struct listening *seen, uint16_t port, char out[PORTS_ADDRESS_MAX]);
 
-/* The same two, of one port as it is now. */
-bool ports_find_address(uint16_t port, pid_t owner, char out[PORTS_ADDRESS_MAX]);
-bool ports_is_open(uint16_t port, pid_t owner);
-
 #endif

@@ -17,7 +17,6 @@ static const struct {
 	[PRIVILEGE_DAC_OVERRIDE] = { CAP_DAC_OVERRIDE, "DAC_OVERRIDE" },
 	[PRIVILEGE_FOWNER] = { CAP_FOWNER, "FOWNER" },
 	[PRIVILEGE_KILL] = { CAP_KILL, "KILL" },
-	[PRIVILEGE_NET_ADMIN] = { CAP_NET_ADMIN, "NET_ADMIN" },
 	[PRIVILEGE_NET_BIND_SERVICE] = { CAP_NET_BIND_SERVICE, "NET_BIND_SERVICE" },
 	[PRIVILEGE_SYS_CHROOT] = { CAP_SYS_CHROOT, "SYS_CHROOT" },
 	[PRIVILEGE_SYS_PTRACE] = { CAP_SYS_PTRACE, "SYS_PTRACE" },
@@ -45,7 +44,6 @@ static const struct privilege_use uses[] = {
 	  "reload a server that does not run as root" },
 	{ PRIVILEGE_NET_BIND_SERVICE, EVERY_WAY, false,
 	  "try whether a server could bind a port below 1024" },
-	{ PRIVILEGE_NET_ADMIN, PRIVILEGES_GATE, true, "guard the ports" },
 	{ PRIVILEGE_SYS_PTRACE, PRIVILEGES_PATCH | PRIVILEGES_RUN, false,
 	  "see for certain which process holds a port" },
 };
@@ -61,16 +59,6 @@ size_t privileges_uses(unsigned ways, const struct privilege_use *out[PRIVILEGE_
 		taken[uses[i].privilege] = true;
 		out[n++] = &uses[i];
 	}
-	return n;
-}
-
-size_t privileges_list(unsigned ways, enum privilege out[PRIVILEGE_COUNT])
-{
-	const struct privilege_use *found[PRIVILEGE_COUNT];
-	size_t n = privileges_uses(ways, found);
-
-	for (size_t i = 0; i < n; i++)
-		out[i] = found[i]->privilege;
 	return n;
 }
 

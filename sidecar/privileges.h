@@ -17,7 +17,6 @@ enum privilege {
 	PRIVILEGE_DAC_OVERRIDE,
 	PRIVILEGE_FOWNER,
 	PRIVILEGE_KILL,
-	PRIVILEGE_NET_ADMIN,
 	PRIVILEGE_NET_BIND_SERVICE,
 	PRIVILEGE_SYS_CHROOT,
 	PRIVILEGE_SYS_PTRACE,
@@ -29,7 +28,6 @@ enum privileges_way {
 	PRIVILEGES_PATCH = 1 << 0, /* a command, in the mail container */
 	PRIVILEGES_RUN = 1 << 1,   /* process 1 of the mail container */
 	PRIVILEGES_WATCH = 1 << 2, /* in a container of its own */
-	PRIVILEGES_GATE = 1 << 3,  /* added to one of these: it guards the ports, too */
 };
 
 /* What a privilege is needed for. */
@@ -45,9 +43,6 @@ struct privilege_use {
  * into `out`.  A privilege that has several uses is there once.
  */
 size_t privileges_uses(unsigned ways, const struct privilege_use *out[PRIVILEGE_COUNT]);
-
-/* The same as a list to keep. */
-size_t privileges_list(unsigned ways, enum privilege out[PRIVILEGE_COUNT]);
 
 /* Whether the capability is in the effective set. */
 bool privileges_have(enum privilege privilege);

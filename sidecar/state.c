@@ -65,7 +65,6 @@ void state_take_report(struct state *state, struct report *report, uint64_t even
 void state_take_failure(struct state *state, const char *why)
 {
 	state->looks++;
-	state->deaths++;
 	set_failure(state, why);
 	state->report.outcome = REPORT_FAILED;
 	report_set_text(&state->report.reason, why);

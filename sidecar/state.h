@@ -35,7 +35,6 @@ struct state {
 	uint64_t applies;  /* looks that changed something */
 	uint64_t failures; /* looks that failed or were refused */
 	uint64_t rollbacks;
-	uint64_t deaths; /* looks that ended without a report */
 	uint64_t reloads[REPORT_SERVERS];
 	uint64_t apply_micros; /* of the last one */
 	/* From the first event to the proof, of looks that changed something. */
@@ -50,10 +49,7 @@ struct state {
 void state_init(struct state *state, const char *mode);
 void state_release(struct state *state);
 
-/*
- * Take over the report of a look that began `event_micros` ago: at its first
- * event, less nothing.
- */
+/* Take over the report of a look; the first event that it was for was so long ago. */
 void state_take_report(struct state *state, struct report *report, uint64_t event_micros);
 
 /* A look that ended without a report. */

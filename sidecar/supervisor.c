@@ -19,7 +19,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -425,7 +424,6 @@ static void share(struct supervisor *s)
 
 	s->shared = page == MAP_FAILED ? &s->own : page;
 	s->shared->child_pid = s->child;
-	s->shared->started_s = time(NULL);
 }
 
 int supervisor_run(const struct supervisor_job *job)

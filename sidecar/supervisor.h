@@ -28,7 +28,6 @@ struct supervisor_shared {
 	_Atomic int child_state;                /* enum supervisor_child_state */
 	_Atomic unsigned long reaped;           /* children whose end was taken note of */
 	_Atomic unsigned long companion_starts; /* one more than its restarts */
-	_Atomic long long started_s;            /* of CMD, seconds since 1970 */
 };
 
 /* Exit statuses are 0 to 255. */

@@ -196,7 +196,6 @@ static void watch_folders(struct watcher *w)
 {
 	const struct report *report = &w->state.report;
 	struct error err = { 0 };
-
 	int rc = watched_folders_set(&w->folders, report, &w->own, &w->host.root, &err);
 
 	if (rc < 0)

@@ -206,13 +206,14 @@ static void several_ports_are_looked_at_at_once(void **state)
 	int first = listen_at("0.0.0.0", PORT + 1, HOLDING_PLAIN);
 	int second = listen_at("::1", PORT + 2, HOLDING_PLAIN);
 	char address[PORTS_ADDRESS_MAX];
-	struct listening seen;
+	struct listening seen, alone;
 
 	(void)state;
 	ports_look(ports, ARRAY_SIZE(ports), getpid(), &seen);
 	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
 		assert_int_equal(ports_was_open(&seen, ports[i]), i == 1 || i == 2);
-		assert_int_equal(ports_is_open(ports[i], getpid()), i == 1 || i == 2);
+		ports_look(&ports[i], 1, getpid(), &alone);
+		assert_int_equal(ports_was_open(&alone, ports[i]), i == 1 || i == 2);
 		assert_int_equal(ports_address_of(&seen, ports[i], address), i == 1 || i == 2);
 	}
 	assert_true(ports_address_of(&seen, PORT + 1, address));
@@ -336,15 +337,18 @@ static void end_member(pid_t pid)
 
 static void ask_humbly(void *ctx)
 {
+	static const uint16_t port = PORT;
 	const pid_t *owner = ctx;
 	char address[PORTS_ADDRESS_MAX];
+	struct listening seen;
 	bool open;
 
 	if (privileges_keep(NULL, 0, false, NULL) < 0)
 		_exit(99);
-	open = ports_is_open(PORT, *owner);
+	ports_look(&port, 1, *owner, &seen);
+	open = ports_was_open(&seen, PORT);
 	if (open != (ports_check("", PORT, *owner, NULL) == 0) ||
-	    open != ports_find_address(PORT, *owner, address))
+	    open != ports_address_of(&seen, PORT, address))
 		_exit(98);
 	_exit(open);
 }
