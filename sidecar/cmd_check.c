@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_check - read everything, change nothing, print the plan and every warning. */
 #include "command.h"
+#include "inputs.h"
 #include "network.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "privileges.h"
-#include "settings.h"
 #include "survey.h"
 #include "view.h"
 
@@ -44,16 +44,18 @@ int cmd_check(const struct command *self, const struct command_globals *globals,
 	      char **argv)
 {
 	CLEANUP(host_release) struct host host = HOST_INIT;
-	CLEANUP(settings_release) struct settings settings = { 0 };
+	CLEANUP(inputs_release) struct inputs inputs = INPUTS_INIT;
 	CLEANUP(survey_release) struct survey r = SURVEY_INIT;
-	struct survey_request request = { .host = &host, .settings = &settings };
+	struct survey_request request = { .host = &host,
+					  .settings = &inputs.settings,
+					  .overrides = &inputs.overrides };
 	const char *values[OPTION_COUNT];
 	struct error err = { 0 };
 	int rc;
 
 	if (!command_parse(self, argc, argv, values))
 		return EXIT_USAGE;
-	rc = command_open(globals, COMMAND_NEEDS_NETWORKS, &host, &settings, &r.notes);
+	rc = command_open(globals, COMMAND_NEEDS_NETWORKS, &host, &inputs, &r.notes);
 	if (rc != 0) {
 		command_log_notes(&r.notes);
 		return rc;
@@ -62,7 +64,7 @@ int cmd_check(const struct command *self, const struct command_globals *globals,
 	note_privileges(&r.notes);
 	note_network(&r.notes);
 	if (rc == 0)
-		rc = view_plan(&r, &settings, values[OPTION_JSON] != NULL, &err);
+		rc = view_plan(&r, &inputs.settings, values[OPTION_JSON] != NULL, &err);
 	else
 		command_log_notes(&r.notes);
 	return rc < 0 ? command_fail(&err) : EXIT_DONE;

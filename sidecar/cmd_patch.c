@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_patch - converge once: plan, judge, write, reload, verify. */
 #include "command.h"
+#include "inputs.h"
 #include "log.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "reconcile.h"
-#include "settings.h"
 #include "survey.h"
 
 #include <stdio.h>
@@ -59,15 +59,17 @@ int cmd_patch(const struct command *self, const struct command_globals *globals,
 	      char **argv)
 {
 	CLEANUP(host_release) struct host host = HOST_INIT;
-	CLEANUP(settings_release) struct settings settings = { 0 };
-	struct survey_request request = { .host = &host, .settings = &settings };
+	CLEANUP(inputs_release) struct inputs inputs = INPUTS_INIT;
+	struct survey_request request = { .host = &host,
+					  .settings = &inputs.settings,
+					  .overrides = &inputs.overrides };
 	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
 	const char *values[OPTION_COUNT];
 	int status;
 
 	if (!command_parse(self, argc, argv, values))
 		return EXIT_USAGE;
-	status = command_open(globals, COMMAND_NEEDS_NETWORKS, &host, &settings, &notes);
+	status = command_open(globals, COMMAND_NEEDS_NETWORKS, &host, &inputs, &notes);
 	command_log_notes(&notes);
 	if (status != 0)
 		return status;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_probe - speak PROXY to each twin and say what answered. */
 #include "command.h"
+#include "inputs.h"
 #include "log.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "ports.h"
 #include "printable.h"
-#include "settings.h"
 #include "status_client.h"
 #include "survey.h"
 #include "view.h"
@@ -161,9 +161,11 @@ int cmd_probe(const struct command *self, const struct command_globals *globals,
 	      char **argv)
 {
 	CLEANUP(host_release) struct host host = HOST_INIT;
-	CLEANUP(settings_release) struct settings settings = { 0 };
+	CLEANUP(inputs_release) struct inputs inputs = INPUTS_INIT;
 	CLEANUP(survey_release) struct survey r = SURVEY_INIT;
-	struct survey_request request = { .host = &host, .settings = &settings };
+	struct survey_request request = { .host = &host,
+					  .settings = &inputs.settings,
+					  .overrides = &inputs.overrides };
 	const char *values[OPTION_COUNT];
 	struct probing probing;
 	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
@@ -177,7 +179,7 @@ int cmd_probe(const struct command *self, const struct command_globals *globals,
 		return ask(globals, "/readyz");
 	if (values[OPTION_LIVE])
 		return ask(globals, "/healthz");
-	rc = command_open(globals, COMMAND_NEEDS_PORTS, &host, &settings, &notes);
+	rc = command_open(globals, COMMAND_NEEDS_PORTS, &host, &inputs, &notes);
 	command_log_notes(&notes);
 	if (rc != 0)
 		return rc;

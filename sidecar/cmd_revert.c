@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_revert - take away everything that postern wrote. */
 #include "command.h"
+#include "inputs.h"
 #include "log.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "reconcile.h"
-#include "settings.h"
 #include "status_client.h"
 #include "survey.h"
 
@@ -36,11 +36,12 @@ int cmd_revert(const struct command *self, const struct command_globals *globals
 	       char **argv)
 {
 	CLEANUP(host_release) struct host host = HOST_INIT;
-	CLEANUP(settings_release) struct settings settings = { 0 };
+	CLEANUP(inputs_release) struct inputs inputs = INPUTS_INIT;
 	CLEANUP(survey_release) struct survey r = SURVEY_INIT;
 	struct survey_request request = {
 		.host = &host,
-		.settings = &settings,
+		.settings = &inputs.settings,
+		.overrides = &inputs.overrides,
 		.revert = true,
 	};
 	const char *values[OPTION_COUNT];
@@ -52,7 +53,7 @@ int cmd_revert(const struct command *self, const struct command_globals *globals
 		return EXIT_USAGE;
 	if (is_kept(globals))
 		return EXIT_FAILED;
-	rc = command_open(globals, COMMAND_NEEDS_FOLDERS, &host, &settings, &notes);
+	rc = command_open(globals, COMMAND_NEEDS_FOLDERS, &host, &inputs, &notes);
 	command_log_notes(&notes);
 	if (rc != 0)
 		return rc;

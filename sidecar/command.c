@@ -2,6 +2,7 @@
 /* command - what all commands share: options, host, settings, messages. */
 #include "command.h"
 
+#include "inputs.h"
 #include "log.h"
 #include "patchers/base/buf.h"
 #include "patchers/base/cleanup.h"
@@ -9,7 +10,6 @@
 #include "patchers/base/notes.h"
 #include "privileges.h"
 #include "server.h"
-#include "settings.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -146,7 +146,7 @@ static int open_defaults(const struct settings_request *request, struct settings
 }
 
 int command_open(const struct command_globals *globals, enum command_needs needs, struct host *host,
-		 struct settings *settings, struct notes *notes)
+		 struct inputs *inputs, struct notes *notes)
 {
 	struct settings_request request = {
 		.path = globals->config,
@@ -159,11 +159,13 @@ int command_open(const struct command_globals *globals, enum command_needs needs
 
 	if (host_init(host, globals->root, &err) < 0)
 		return command_fail(&err);
-	if (settings_load(&request, settings, notes, &err) < 0) {
-		if (needs == COMMAND_NEEDS_FOLDERS)
-			return open_defaults(&request, settings, &err);
+	if (needs == COMMAND_NEEDS_FOLDERS)
+		return settings_load(&request, &inputs->settings, notes, &err) < 0
+			       ? open_defaults(&request, &inputs->settings, &err)
+			       : 0;
+	if (inputs_read(&request, inputs, notes, &err) < 0) {
 		log_error("%s", err.msg);
-		return EXIT_USAGE;
+		return inputs->has_settings ? EXIT_FAILED : EXIT_USAGE;
 	}
-	return needs == COMMAND_NEEDS_NETWORKS ? check_gate(settings) : 0;
+	return needs == COMMAND_NEEDS_NETWORKS ? check_gate(&inputs->settings) : 0;
 }

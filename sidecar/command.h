@@ -7,8 +7,8 @@
 
 struct error;
 struct host;
+struct inputs;
 struct notes;
-struct settings;
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -91,11 +91,12 @@ enum command_needs {
 };
 
 /*
- * The host and the settings that the globals name; remarks of the settings are
- * added to notes.  0, or an exit status after the reason was logged.
+ * The host and the inputs that the globals name, the latter of one moment, and
+ * without override files for COMMAND_NEEDS_FOLDERS; remarks on them are added to
+ * notes.  0, or an exit status after the reason was logged.
  */
 int command_open(const struct command_globals *globals, enum command_needs needs, struct host *host,
-		 struct settings *settings, struct notes *notes);
+		 struct inputs *inputs, struct notes *notes);
 
 /*
  * Give up every privilege but those of `ways` (a mask of enum privileges_way),

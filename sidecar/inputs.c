@@ -18,6 +18,7 @@ void inputs_release(struct inputs *inputs)
 {
 	buf_release(&inputs->config);
 	settings_release(&inputs->settings);
+	inputs->has_settings = false;
 	overrides_release(&inputs->overrides);
 }
 
@@ -58,6 +59,7 @@ static int read_once(const struct settings_request *request, struct inputs *out,
 
 	if (rc == 0)
 		rc = settings_parse(request, buf_text(&out->config), &out->settings, notes, err);
+	out->has_settings = rc == 0;
 	if (rc == 0)
 		rc = overrides_read(request->root, &out->settings, &out->overrides, notes, err);
 	return rc;
@@ -161,5 +163,7 @@ int inputs_parse(const struct settings_request *request, struct span bytes, stru
 	}
 	if (!good || bytes.len > 0)
 		return error_set(err, -EINVAL, "the last good configuration is damaged");
-	return settings_parse(request, buf_text(&out->config), &out->settings, NULL, err);
+	out->has_settings =
+		settings_parse(request, buf_text(&out->config), &out->settings, NULL, err) == 0;
+	return out->has_settings ? 0 : -EINVAL;
 }

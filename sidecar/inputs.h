@@ -15,6 +15,7 @@
 struct inputs {
 	struct buf config; /* the text of postern.conf */
 	struct settings settings;
+	bool has_settings; /* the text could be read and is right */
 	struct overrides overrides;
 };
 

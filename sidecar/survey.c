@@ -4,7 +4,6 @@
 
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
-#include "overrides.h"
 #include "patchers/diff.h"
 #include "pending.h"
 #include "ports.h"
@@ -88,12 +87,12 @@ static void attempt_digest(const struct survey_request *request, const struct su
 }
 
 static int survey_server(const struct survey_request *request, size_t i, struct survey *out,
-			 const struct overrides *overrides, struct error *err)
+			 struct error *err)
 {
 	const struct server_request server_request = {
 		.host = request->host,
 		.settings = request->settings,
-		.overrides = overrides,
+		.overrides = request->overrides,
 		.revert = request->revert,
 	};
 	struct server *server = &out->servers[i];
@@ -125,13 +124,12 @@ static int survey_server(const struct survey_request *request, size_t i, struct 
 	return 0;
 }
 
-static int survey_servers(const struct survey_request *request, const struct overrides *overrides,
-			  struct survey *out, struct error *err)
+int survey_take(const struct survey_request *request, struct survey *out, struct error *err)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
-		int rc = survey_server(request, i, out, overrides, err);
+		int rc = survey_server(request, i, out, err);
 
 		if (rc < 0 && request->revert) {
 			/* The other server's files are reverted all the same. */
@@ -152,19 +150,6 @@ static int survey_servers(const struct survey_request *request, const struct ove
 			 "(%s/dovecot.conf) is here",
 			 request->settings->postfix.config_directory,
 			 request->settings->dovecot.config_directory);
-}
-
-int survey_take(const struct survey_request *request, struct survey *out, struct error *err)
-{
-	CLEANUP(overrides_release) struct overrides own = OVERRIDES_INIT;
-	int rc = 0;
-
-	if (request->overrides)
-		return survey_servers(request, request->overrides, out, err);
-	if (!request->revert)
-		rc = overrides_read(&request->host->root, request->settings, &own, &out->notes,
-				    err);
-	return rc < 0 ? rc : survey_servers(request, &own, out, err);
 }
 
 void survey_leave_out(struct server *server)

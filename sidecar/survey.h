@@ -21,9 +21,10 @@ struct survey_request {
 	 * they are, because whoever starts it may still be editing them.
 	 */
 	bool only_running;
-	/* A server whose files cannot be read, or are refused, is left out, for the sake of the other. */
+	/* A server whose files cannot be read, or are refused, is left out, for the sake of the
+	 * other. */
 	bool each_alone;
-	const struct overrides *overrides; /* NULL: they are read anew */
+	const struct overrides *overrides; /* none of them when reverting */
 	pid_t verified[SURVEY_SERVERS];    /* masters that were proven before */
 	bool must_reload[SURVEY_SERVERS];  /* although no file of it differs */
 	struct digest watched;             /* of what must_reload is for */
