@@ -148,6 +148,7 @@ int inputs_parse(const struct settings_request *request, struct span bytes, stru
 		 struct error *err)
 {
 	bool exists, good = get(&bytes, &exists, &out->config);
+	int rc;
 
 	for (size_t i = 0; i < OVERRIDE_COUNT && good; i++) {
 		struct override_source *file = &out->overrides.files[i];
@@ -163,7 +164,7 @@ int inputs_parse(const struct settings_request *request, struct span bytes, stru
 	}
 	if (!good || bytes.len > 0)
 		return error_set(err, -EINVAL, "the last good configuration is damaged");
-	out->has_settings =
-		settings_parse(request, buf_text(&out->config), &out->settings, NULL, err) == 0;
-	return out->has_settings ? 0 : -EINVAL;
+	rc = settings_parse(request, buf_text(&out->config), &out->settings, NULL, err);
+	out->has_settings = rc == 0;
+	return rc;
 }
