@@ -91,10 +91,9 @@ struct texts {
 	struct buf main_now, main_wanted;
 	struct buf drop_in_now, drop_in_wanted;
 	struct buf local_now, local_wanted;
-	struct buf record_now, record_wanted, record_settled;
+	struct override_record_texts record;
 	bool drop_in_exists, drop_in_is_wanted;
 	bool local_exists, local_is_wanted;
-	bool record_exists;
 	bool overridden; /* dovecot.cf is in force, or is to be undone */
 };
 
@@ -106,9 +105,7 @@ static void texts_release(struct texts *t)
 	buf_release(&t->drop_in_wanted);
 	buf_release(&t->local_now);
 	buf_release(&t->local_wanted);
-	buf_release(&t->record_now);
-	buf_release(&t->record_wanted);
-	buf_release(&t->record_settled);
+	override_record_texts_release(&t->record);
 }
 
 /* A file that need not be there. */
@@ -132,8 +129,8 @@ static int read_texts(const struct host *host, const struct dovecot *dovecot, st
 	if (rc == 0)
 		rc = read_text(host, dovecot->local_path, &out->local_now, &out->local_exists, err);
 	if (rc == 0)
-		rc = read_text(host, OVERRIDES_DOVECOT_RECORD, &out->record_now,
-			       &out->record_exists, err);
+		rc = override_record_texts_read(&host->root, OVERRIDES_DOVECOT_RECORD, &out->record,
+						err);
 	if (rc < 0)
 		return rc;
 	dovecot_listeners_strip_include(buf_span(&out->main_now), &out->main_wanted);
@@ -172,11 +169,10 @@ static int apply_override(const struct server_request *request, struct texts *t,
 		.before = &before,
 	};
 	struct override_view out;
-	int rc = override_record_parse(buf_span(&t->record_now), &before, err);
+	int rc = override_record_texts_parse(&t->record, OVERRIDES_DOVECOT_RECORD, &before, err);
 
 	if (rc < 0)
-		return error_set(err, rc, "%s:%s", OVERRIDES_DOVECOT_RECORD,
-				 strdupa(err ? err->msg : ""));
+		return rc;
 	t->overridden = wanted || before.n_items > 0;
 	if (!t->overridden)
 		return 0;
@@ -185,13 +181,10 @@ static int apply_override(const struct server_request *request, struct texts *t,
 		return rc;
 	t->local_is_wanted = out.exists;
 	buf_add(&t->local_wanted, out.exists ? out.text : span_from(""));
-	if (override_view_equal(file.now, out))
-		override_record_settle(&after);
 	rc = buf_check(&t->local_wanted, err);
-	if (rc == 0)
-		rc = override_record_print(&after, &t->record_wanted, err);
-	override_record_settle(&after);
-	return rc < 0 ? rc : override_record_print(&after, &t->record_settled, err);
+	return rc < 0 ? rc
+		      : override_record_texts_plan(&t->record, &after,
+						   override_view_equal(file.now, out), err);
 }
 
 /* A dovecot.cf that nothing includes would be without effect. */
@@ -388,10 +381,7 @@ static int add_changes(struct server *server, struct texts *t, struct error *err
 		return rc;
 	rc = server_add_change(server, dovecot->local_path, t->local_exists, &t->local_now,
 			       t->local_is_wanted, &t->local_wanted, err);
-	return rc < 0 ? rc
-		      : server_set_record(server, OVERRIDES_DOVECOT_RECORD, t->record_exists,
-					  &t->record_now, &t->record_wanted, &t->record_settled,
-					  err);
+	return rc < 0 ? rc : server_set_record(server, OVERRIDES_DOVECOT_RECORD, &t->record, err);
 }
 
 static int survey(const struct server_request *request, struct server *server, struct notes *notes,
@@ -417,7 +407,7 @@ static int survey(const struct server_request *request, struct server *server, s
 	if (rc < 0)
 		return rc;
 	server->present = true;
-	if (!server->enabled && !t.drop_in_exists && !t.record_exists &&
+	if (!server->enabled && !t.drop_in_exists && !t.record.exists &&
 	    span_equal(buf_span(&t.main_now), buf_span(&t.main_wanted)))
 		return 0; /* switched off, and nothing of ours: not to be read */
 	rc = dovecot_conf_read(&source, dovecot->main_path, NULL, 0, &dovecot->current, err);

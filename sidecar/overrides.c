@@ -5,8 +5,10 @@
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "patchers/base/notes.h"
+#include "patchers/override_record.h"
 #include "rootfs.h"
 #include "settings.h"
+#include "textfile.h"
 #include "volume.h"
 
 #include <errno.h>
@@ -129,4 +131,40 @@ void overrides_digest(const struct overrides *overrides, struct digest_maker *ma
 		digest_add_number(maker, overrides->files[i].exists);
 		digest_add(maker, buf_span(&overrides->files[i].text));
 	}
+}
+
+/* ---- the record ---- */
+
+int override_record_texts_read(const struct rootfs *root, const char *path,
+			       struct override_record_texts *texts, struct error *err)
+{
+	int rc = textfile_read(root, path, &texts->now, err);
+
+	texts->exists = rc == 0;
+	return rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
+}
+
+int override_record_texts_parse(const struct override_record_texts *texts, const char *path,
+				struct override_record *out, struct error *err)
+{
+	return error_in_file(err, override_record_parse(buf_span(&texts->now), out, err), path);
+}
+
+int override_record_texts_plan(struct override_record_texts *texts, struct override_record *after,
+			       bool stands, struct error *err)
+{
+	int rc;
+
+	if (stands)
+		override_record_settle(after);
+	rc = override_record_print(after, &texts->wanted, err);
+	override_record_settle(after);
+	return rc < 0 ? rc : override_record_print(after, &texts->settled, err);
+}
+
+void override_record_texts_release(struct override_record_texts *texts)
+{
+	buf_release(&texts->now);
+	buf_release(&texts->wanted);
+	buf_release(&texts->settled);
 }

@@ -15,6 +15,7 @@
 
 struct error;
 struct notes;
+struct override_record;
 struct rootfs;
 struct settings;
 
@@ -41,6 +42,25 @@ struct overrides {
 	{                                                                                          \
 		0                                                                                  \
 	}
+
+/* A record as bytes: on disk, during the change and after it. */
+struct override_record_texts {
+	struct buf now, wanted, settled; /* "" for no record */
+	bool exists;
+};
+
+/* Read one; none is there for a missing file. */
+int override_record_texts_read(const struct rootfs *root, const char *path,
+			       struct override_record_texts *texts, struct error *err);
+
+/* What it says; -EINVAL with "FILE:LINE: reason", the file being `path`. */
+int override_record_texts_parse(const struct override_record_texts *texts, const char *path,
+				struct override_record *out, struct error *err);
+
+/* `after` is to be remembered; with `stands` nothing is to be written before that is so. */
+int override_record_texts_plan(struct override_record_texts *texts, struct override_record *after,
+			       bool stands, struct error *err);
+void override_record_texts_release(struct override_record_texts *texts);
 
 /*
  * Read the files of all folders, each folder in one generation.  Several

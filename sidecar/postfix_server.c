@@ -179,8 +179,7 @@ static int find_closing(const struct host *host, struct server *server, struct s
 struct texts {
 	struct buf main_now, main_wanted;
 	struct buf master_now, master_wanted;
-	struct buf record_now, record_wanted, record_settled;
-	bool record_exists;
+	struct override_record_texts record;
 	bool overridden; /* overrides are in force, or are to be undone */
 };
 
@@ -190,15 +189,7 @@ static void texts_release(struct texts *t)
 	buf_release(&t->main_wanted);
 	buf_release(&t->master_now);
 	buf_release(&t->master_wanted);
-	buf_release(&t->record_now);
-	buf_release(&t->record_wanted);
-	buf_release(&t->record_settled);
-}
-
-/* "FILE:" before a message that begins with a line. */
-static int in_file(struct error *err, int rc, const char *path)
-{
-	return rc < 0 ? error_set(err, rc, "%s:%s", path, strdupa(err ? err->msg : "")) : rc;
+	override_record_texts_release(&t->record);
 }
 
 static const struct override_source no_source;
@@ -212,15 +203,15 @@ static int read_overrides(const struct server_request *request, struct postfix_o
 	const struct override_source *main_source = wanted ? &files[OVERRIDE_MAIN_CF] : &no_source;
 	const struct override_source *master_source =
 		wanted ? &files[OVERRIDE_MASTER_CF] : &no_source;
-	int rc = in_file(err,
-			 postfix_overrides_read_main(buf_span(&main_source->text), main_cf, err),
-			 main_source->path);
+	int rc = error_in_file(
+		err, postfix_overrides_read_main(buf_span(&main_source->text), main_cf, err),
+		main_source->path);
 
 	if (rc == 0)
-		rc = in_file(err,
-			     postfix_overrides_read_master(buf_span(&master_source->text),
-							   master_cf, notes, err),
-			     master_source->path);
+		rc = error_in_file(err,
+				   postfix_overrides_read_master(buf_span(&master_source->text),
+								 master_cf, notes, err),
+				   master_source->path);
 	return rc;
 }
 
@@ -240,8 +231,7 @@ static int apply_overrides(const struct server_request *request, const struct po
 	struct postfix_overrides_request of_main = { .overrides = &main_cf, .before = &before };
 	struct postfix_overrides_request of_master = { .overrides = &master_cf, .before = &before };
 	cleanup_buf struct buf stripped = BUF_INIT;
-	int rc = in_file(err, override_record_parse(buf_span(&t->record_now), &before, err),
-			 OVERRIDES_POSTFIX_RECORD);
+	int rc = override_record_texts_parse(&t->record, OVERRIDES_POSTFIX_RECORD, &before, err);
 
 	if (rc == 0)
 		rc = read_overrides(request, &main_cf, &master_cf, notes, err);
@@ -249,23 +239,24 @@ static int apply_overrides(const struct server_request *request, const struct po
 	if (rc < 0 || !t->overridden)
 		return rc;
 	of_main.text = buf_span(&t->main_now);
-	rc = in_file(err, postfix_overrides_main(&of_main, &t->main_wanted, &after, notes, err),
-		     postfix->main_cf_path);
+	rc = error_in_file(err,
+			   postfix_overrides_main(&of_main, &t->main_wanted, &after, notes, err),
+			   postfix->main_cf_path);
 	if (rc == 0)
 		rc = postfix_twins_strip_loose(buf_span(&t->master_now), &stripped, err);
 	of_master.text = buf_span(&stripped);
 	if (rc == 0)
-		rc = in_file(
+		rc = error_in_file(
 			err,
 			postfix_overrides_master(&of_master, &t->master_wanted, &after, notes, err),
 			postfix->master_cf_path);
-	if (rc == 0 && span_equal(buf_span(&t->main_now), buf_span(&t->main_wanted)) &&
-	    span_equal(buf_span(&stripped), buf_span(&t->master_wanted)))
-		override_record_settle(&after);
-	if (rc == 0)
-		rc = override_record_print(&after, &t->record_wanted, err);
-	override_record_settle(&after);
-	return rc < 0 ? rc : override_record_print(&after, &t->record_settled, err);
+	if (rc < 0)
+		return rc;
+	return override_record_texts_plan(
+		&t->record, &after,
+		span_equal(buf_span(&t->main_now), buf_span(&t->main_wanted)) &&
+			span_equal(buf_span(&stripped), buf_span(&t->master_wanted)),
+		err);
 }
 
 /* The master.cf wanted, twins and all, over t->master_wanted. */
@@ -299,7 +290,7 @@ static int plan_master_cf(const struct server_request *request, struct server *s
 	}
 	buf_release(&t->master_wanted);
 	t->master_wanted = wanted;
-	return in_file(err, rc, postfix->master_cf_path);
+	return error_in_file(err, rc, postfix->master_cf_path);
 }
 
 static int read_texts(const struct host *host, const struct postfix *postfix, struct texts *t,
@@ -309,9 +300,7 @@ static int read_texts(const struct host *host, const struct postfix *postfix, st
 
 	if (rc < 0)
 		return rc;
-	rc = textfile_read(&host->root, OVERRIDES_POSTFIX_RECORD, &t->record_now, err);
-	t->record_exists = rc == 0;
-	return rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
+	return override_record_texts_read(&host->root, OVERRIDES_POSTFIX_RECORD, &t->record, err);
 }
 
 static void digest_texts(const struct server_request *request, const struct texts *t,
@@ -375,10 +364,7 @@ static int add_changes(struct server *server, struct texts *t, struct error *err
 	for (size_t i = 0; i < server->n_changes; i++)
 		if (strcmp(server->changes[i].path, postfix->main_cf_path) == 0)
 			server->changes[i].age_s = MAIN_CF_AGE_S;
-	return rc < 0 ? rc
-		      : server_set_record(server, OVERRIDES_POSTFIX_RECORD, t->record_exists,
-					  &t->record_now, &t->record_wanted, &t->record_settled,
-					  err);
+	return rc < 0 ? rc : server_set_record(server, OVERRIDES_POSTFIX_RECORD, &t->record, err);
 }
 
 static const char *const config_names[] = { "main.cf", "master.cf", NULL };

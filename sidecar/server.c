@@ -2,6 +2,7 @@
 /* server - one mail server as the reconciler sees it. */
 #include "server.h"
 
+#include "overrides.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "ports.h"
@@ -109,16 +110,15 @@ int server_add_change(struct server *server, const char *path, bool old_exists,
 	return 0;
 }
 
-int server_set_record(struct server *server, const char *path, bool old_exists,
-		      struct buf *old_text, struct buf *new_text, struct buf *settled,
+int server_set_record(struct server *server, const char *path, struct override_record_texts *texts,
 		      struct error *err)
 {
-	int rc = make_change(path, old_exists, old_text, new_text->len > 0, new_text,
-			     &server->record, err);
+	int rc = make_change(path, texts->exists, &texts->now, texts->wanted.len > 0,
+			     &texts->wanted, &server->record, err);
 
 	server->has_record = rc == 1;
-	server->settled = *settled;
-	*settled = (struct buf)BUF_INIT;
+	server->settled = texts->settled;
+	texts->settled = (struct buf)BUF_INIT;
 	return rc < 0 ? rc : 0;
 }
 

@@ -19,6 +19,7 @@
 struct error;
 struct listening;
 struct notes;
+struct override_record_texts;
 struct overrides;
 struct settings;
 
@@ -151,11 +152,9 @@ int server_add_change(struct server *server, const char *path, bool old_exists,
 void server_drop_changes(struct server *server);
 
 /*
- * The same for what postern remembers; takes over the texts, empty ones for no
- * file.  `settled` is what is remembered once the changes are made.
+ * The same for what postern remembers of overrides; takes over the texts.
  */
-int server_set_record(struct server *server, const char *path, bool old_exists,
-		      struct buf *old_text, struct buf *new_text, struct buf *settled,
+int server_set_record(struct server *server, const char *path, struct override_record_texts *texts,
 		      struct error *err);
 
 /* Add a folder; the path is copied, the names are not. */

@@ -107,3 +107,13 @@ int error_wrap(struct error *err, int code, const char *fmt, ...)
 	err->code = code;
 	return code;
 }
+
+int error_in_file(struct error *err, int code, const char *path)
+{
+	char inner[ERROR_MSG_MAX];
+
+	if (!err || code == 0)
+		return code;
+	memcpy(inner, err->msg, sizeof(inner));
+	return error_set(err, code, "%s:%s", path, inner);
+}

@@ -32,4 +32,10 @@ int error_code(struct error *err, int code, const char *fmt, ...)
 int error_wrap(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * Put "PATH:" before a message that begins with a line's number; returns code.
+ * Does nothing when code is 0.
+ */
+int error_in_file(struct error *err, int code, const char *path);
+
 #endif
