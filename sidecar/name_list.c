@@ -43,7 +43,9 @@ bool name_list_copy(const char *const *list, char ***out)
 	if (!list)
 		return true;
 	copy = calloc(n + 1, sizeof(*copy));
-	for (size_t i = 0; copy && i < n; i++) {
+	if (!copy)
+		return false;
+	for (size_t i = 0; i < n; i++) {
 		copy[i] = strdup(list[i]);
 		if (!copy[i]) {
 			name_list_release(copy);
@@ -51,7 +53,7 @@ bool name_list_copy(const char *const *list, char ***out)
 		}
 	}
 	*out = copy;
-	return copy != NULL;
+	return true;
 }
 
 bool name_list_add(char ***list, const char *name)
