@@ -97,7 +97,7 @@ static int judge_all(const struct survey_request *request, struct survey *r, str
 		any = any || (verdict == 0 && survey_needs_work(server));
 		if (verdict < 0) {
 			rc = verdict;
-			survey_leave_out(server);
+			survey_leave_out(server, err);
 		}
 	}
 	return any ? 0 : rc;

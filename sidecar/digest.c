@@ -50,6 +50,11 @@ void digest_add_number(struct digest_maker *maker, uint64_t field)
 	digest_add(maker, span_make((const char *)bytes, sizeof(bytes)));
 }
 
+void digest_add_digest(struct digest_maker *maker, const struct digest *field)
+{
+	digest_add(maker, span_make((const char *)field->bytes, sizeof(field->bytes)));
+}
+
 void digest_finish(struct digest_maker *maker, struct digest *out)
 {
 	SHA256Final(out->bytes, state_of(maker));

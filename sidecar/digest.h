@@ -25,7 +25,10 @@ struct digest {
 	unsigned char bytes[DIGEST_BYTES];
 };
 
-#define DIGEST_NONE { .bytes = { 0 } }
+#define DIGEST_NONE                                                                                \
+	{                                                                                          \
+		.bytes = { 0 }                                                                     \
+	}
 
 /* A digest on its way; the library's own state is inside. */
 struct digest_maker {
@@ -38,6 +41,7 @@ void digest_start(struct digest_maker *maker);
 void digest_add(struct digest_maker *maker, struct span field);
 void digest_add_text(struct digest_maker *maker, const char *field);
 void digest_add_number(struct digest_maker *maker, uint64_t field);
+void digest_add_digest(struct digest_maker *maker, const struct digest *field);
 
 /* The digest of all fields; the maker is to be started again. */
 void digest_finish(struct digest_maker *maker, struct digest *out);

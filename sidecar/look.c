@@ -32,11 +32,10 @@ struct look {
 	struct settings_request settings_request;
 	struct report *out;
 	bool must_reload[SURVEY_SERVERS]; /* for a watched folder */
-	bool is_told;                     /* and they were */
-	bool is_early;                    /* but one of them is still starting */
-	bool is_fallback;                 /* to the last good inputs */
+	bool is_told[SURVEY_SERVERS];     /* and it was */
 	bool is_surveyed;                 /* what the servers are is in the report */
-	struct digest watched;
+	/* The last good inputs are tried, because of this; NULL: the present ones. */
+	const struct error *fallback_because;
 };
 
 static bool is_noted(const struct notes *notes, const char *text)
@@ -91,82 +90,97 @@ static void add_settings_folders(struct look *look, const struct settings *setti
 		report_want_folder(look->out, settings->overrides[i], override_names, false, false);
 }
 
-/* What the servers know of a watched folder; NULL: what it holds now. */
+/* What is known of a watched folder; NULL: nothing, so that the servers know what it holds. */
 static const struct report_folder *find_watch(const struct look *look, const char *path)
 {
-	static const struct report_folder never_told = { .is_watch = true, .is_untold = true };
+	static const struct report_folder never_told = { .is_watch = true };
 	const struct report_folder *known = find_folder(look->request->previous, path, true);
 
 	return known || !look->request->watches_are_unknown ? known : &never_told;
 }
 
+/* What a watched folder holds; `known`, of the previous report, when nothing touched it. */
+static struct digest read_watch(struct look *look, const char *path,
+				const struct report_folder *known)
+{
+	const struct look_request *request = look->request;
+	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
+	struct digest digest = DIGEST_NONE;
+	struct error err;
+
+	if (known && request->touched && !request->touched[known - request->previous->folders])
+		return known->digest;
+	if (volume_digest(&look->host.root, path, &digest, &err) == 0)
+		return digest;
+	notes_add(&notes, NOTE_WARNING, "watch: %s", err.msg);
+	note_all(look, &notes);
+	return known ? known->digest : (struct digest)DIGEST_NONE;
+}
+
 /* What watched folders hold, against what the servers were told of. */
 static void look_at_watches(struct look *look, const struct settings *settings)
 {
-	const struct report *previous = look->request->previous;
-	struct digest_maker maker;
 	bool may_have_changed = false;
 
-	digest_start(&maker);
 	for (size_t i = 0; i < settings->n_watches; i++) {
 		const struct settings_watch *watch = &settings->watches[i];
+		const bool is_for[REPORT_SERVERS] = { watch->reload_postfix,
+						      watch->reload_dovecot };
+		const struct report_folder *seen =
+			find_folder(look->request->previous, watch->directory, true);
 		const struct report_folder *known = find_watch(look, watch->directory);
 		struct report_folder folder = { .path = strdupa(watch->directory),
 						.is_watch = true };
-		struct error err;
-		int rc = 0;
 
 		if (find_folder(look->out, watch->directory, true))
 			continue;
-		if (known && !known->is_untold && look->request->touched &&
-		    !look->request->touched[known - previous->folders])
-			folder.digest = known->digest;
-		else
-			rc = volume_digest(&look->host.root, watch->directory, &folder.digest,
-					   &err);
-		if (rc < 0) {
-			CLEANUP(notes_release) struct notes notes = NOTES_INIT;
-
-			notes_add(&notes, NOTE_WARNING, "watch: %s", err.msg);
-			note_all(look, &notes);
-			folder.digest = known ? known->digest : (struct digest)DIGEST_NONE;
+		folder.digest = read_watch(look, watch->directory, seen);
+		for (size_t k = 0; k < REPORT_SERVERS; k++) {
+			folder.told[k] = known && is_for[k] ? known->told[k] : folder.digest;
+			if (digest_equal(&folder.told[k], &folder.digest))
+				continue;
+			look->must_reload[k] = true;
+			may_have_changed |= !seen;
 		}
-		if (known && !digest_equal(&known->digest, &folder.digest)) {
-			look->must_reload[0] |= watch->reload_postfix;
-			look->must_reload[1] |= watch->reload_dovecot;
-			digest_add(&maker, span_make((const char *)folder.digest.bytes,
-						     sizeof(folder.digest.bytes)));
-			may_have_changed |= !find_folder(previous, watch->directory, true);
-			if (!known->is_untold)
-				log_notice("%s: changed", watch->directory);
-		}
+		if (seen && !digest_equal(&seen->digest, &folder.digest))
+			log_notice("%s: changed", watch->directory);
 		report_add_folder(look->out, &folder);
 	}
-	digest_finish(&maker, &look->watched);
 	if (may_have_changed)
 		log_notice("watched folders may have changed while nobody watched: their servers "
 			   "are to be told");
 }
 
-/*
- * The servers were not told: they will be, the next time.  One that was told in
- * vain has read what is there: then what was before is new to it, too.
- */
-static void forget_watches(struct look *look)
+/* What all watched folders hold. */
+static struct digest digest_watches(const struct report *report)
 {
-	const struct report_server *servers = look->out->servers;
-	bool in_vain = false;
+	struct digest_maker maker;
+	struct digest digest;
 
-	for (size_t i = 0; i < SURVEY_SERVERS; i++)
-		in_vain = in_vain || servers[i].reloads > 0;
+	digest_start(&maker);
+	for (size_t i = 0; i < report->n_folders; i++)
+		if (report->folders[i].is_watch)
+			digest_add_digest(&maker, &report->folders[i].digest);
+	digest_finish(&maker, &digest);
+	return digest;
+}
+
+/*
+ * A server that was not told will be, the next time.  One that was told in vain
+ * has read what is there: then what was before is new to it, too.
+ */
+static void remember_told(struct look *look)
+{
 	for (size_t i = 0; i < look->out->n_folders; i++) {
 		struct report_folder *folder = &look->out->folders[i];
-		const struct report_folder *known = find_watch(look, folder->path);
 
-		if (!folder->is_watch || !known || digest_equal(&folder->digest, &known->digest))
-			continue;
-		folder->digest = in_vain ? (struct digest)DIGEST_NONE : known->digest;
-		folder->is_untold = true;
+		for (size_t k = 0; folder->is_watch && k < REPORT_SERVERS; k++) {
+			if (look->is_told[k])
+				folder->told[k] = folder->digest;
+			else if (look->out->servers[k].reloads > 0 &&
+				 !digest_equal(&folder->told[k], &folder->digest))
+				folder->told[k] = (struct digest)DIGEST_NONE;
+		}
 	}
 }
 
@@ -200,6 +214,42 @@ static void report_found(struct look *look, const struct survey *r)
 	look->is_surveyed = true;
 }
 
+static bool is_same_text(const char *known, const char *text)
+{
+	return known && strcmp(known, text) == 0;
+}
+
+static const char of_fallback[] = "the last good configuration: ";
+
+/* What keeps the last good inputs from being in force, unless it is what keeps the present ones. */
+static void note_fallback(struct look *look, const struct error *err)
+{
+	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
+
+	if (is_same_text(look->fallback_because->msg, err->msg))
+		return;
+	notes_add(&notes, NOTE_WARNING, "%s%s", of_fallback, err->msg);
+	note_all(look, &notes);
+}
+
+/* They were not tried again: what was said of them stands. */
+static void keep_fallback_notes(struct look *look)
+{
+	const struct notes *notes = &look->request->previous->notes;
+
+	for (size_t i = 0; i < notes->n_items; i++)
+		if (strncmp(notes->items[i].text, of_fallback, sizeof(of_fallback) - 1) == 0)
+			notes_add(&look->out->notes, notes->items[i].level, "%s",
+				  notes->items[i].text);
+}
+
+static void note_left_out(struct look *look, const struct survey *r)
+{
+	for (size_t i = 0; i < SURVEY_SERVERS; i++)
+		if (r->servers[i].left_out)
+			note_fallback(look, &r->servers[i].left_out_because);
+}
+
 /*
  * Put inputs in force.  `refused` is where the digest of an attempt that failed
  * is kept.  The outcome, or the reason in err.
@@ -214,8 +264,8 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 		.settings = &inputs->settings,
 		.overrides = &inputs->overrides,
 		.only_running = true,
-		.each_alone = look->is_fallback,
-		.watched = look->watched,
+		.each_alone = look->fallback_because != NULL,
+		.watched = digest_watches(look->out),
 		.refused = look->request->retry ? NULL : refused_before,
 	};
 	int rc;
@@ -230,8 +280,11 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 	}
 	rc = reconcile_run(&request, &r, err);
 	note_all(look, &r.notes);
+	note_left_out(look, &r);
 	if (rc == -ENOENT && !r.attempted && !any_runs(&r)) {
 		report_found(look, &r);
+		for (size_t i = 0; i < SURVEY_SERVERS; i++)
+			look->is_told[i] = true; /* whoever starts reads what is there */
 		return REPORT_WAITING;
 	}
 	*refused = rc < 0 ? r.attempt : (struct digest)DIGEST_NONE;
@@ -247,9 +300,9 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 	look->out->changed |= rc == 1;
 	report_set_text(&look->out->mynetworks, protection_of_mynetworks(&inputs->settings));
 	report_set_text(&look->out->gate, protection_of_gate(&inputs->settings));
-	look->is_told = look->must_reload[0] || look->must_reload[1];
-	for (size_t i = 0; i < SURVEY_SERVERS; i++)
-		look->is_early |= look->must_reload[i] && r.servers[i].starting;
+	for (size_t i = 0; i < SURVEY_SERVERS; i++) /* one that starts may have read too early */
+		look->is_told[i] =
+			look->must_reload[i] && !r.servers[i].starting && !r.servers[i].left_out;
 	if (any_runs(&r))
 		rc = apply_verify(&r, err);
 	report_found(look, &r);
@@ -334,11 +387,6 @@ static bool were_in_force(const struct look *look, const struct inputs *inputs)
 	return digest_equal(&digest, &look->request->previous->inputs);
 }
 
-static bool is_same_text(const char *known, const char *text)
-{
-	return known && strcmp(known, text) == 0;
-}
-
 /*
  * Put the last inputs that were good in force, if they can be.  `why` is what
  * keeps the present ones from it.
@@ -346,7 +394,6 @@ static bool is_same_text(const char *known, const char *text)
 static void try_good(struct look *look, const struct inputs *present, const struct error *why)
 {
 	CLEANUP(inputs_release) struct inputs good = INPUTS_INIT;
-	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
 	const struct report *previous = look->request->previous;
 	enum report_outcome outcome;
 	struct error err = { 0 };
@@ -357,17 +404,16 @@ static void try_good(struct look *look, const struct inputs *present, const stru
 		log_error("%s", err.msg);
 		return;
 	}
-	look->is_fallback = true;
+	look->fallback_because = why;
 	add_settings_folders(look, &good.settings);
 	look_at_watches(look, &good.settings);
 	if (were_in_force(look, present)) /* what failed is to tell of a watched folder */
 		look->must_reload[0] = look->must_reload[1] = false;
 	outcome = attempt(look, &good, &previous->refused_good, &look->out->refused_good, &err);
-	/* Not twice what keeps the present ones from it. */
-	if ((outcome == REPORT_REFUSED || outcome == REPORT_FAILED) &&
-	    !is_same_text(why->msg, err.msg))
-		notes_add(&notes, NOTE_WARNING, "the last good configuration: %s", err.msg);
-	note_all(look, &notes);
+	if (outcome == REPORT_REFUSED || outcome == REPORT_FAILED)
+		note_fallback(look, &err);
+	if (outcome == REPORT_NONE)
+		keep_fallback_notes(look);
 	/* Tried again, if that can help: its twins are not there, whatever is wrong now. */
 	if (outcome == REPORT_FAILED ||
 	    (outcome == REPORT_NONE && previous->outcome == REPORT_FAILED))
@@ -414,18 +460,14 @@ static void look_around(struct look *look, struct error *err)
 	out->outcome = try_present(look, &inputs, err);
 	if (out->outcome == REPORT_CURRENT)
 		keep_good(look, &inputs);
-	if (out->outcome == REPORT_CURRENT || out->outcome == REPORT_WAITING) {
-		if (look->is_early)
-			forget_watches(look);
-		return;
+	if (out->outcome != REPORT_CURRENT && out->outcome != REPORT_WAITING) {
+		if (!look->is_surveyed)
+			try_good(look, &inputs, err);
+		if (!look->is_surveyed)
+			report_servers_of(out, previous);
+		say_failure(look, err);
 	}
-	if (!look->is_surveyed)
-		try_good(look, &inputs, err);
-	if (!look->is_surveyed)
-		report_servers_of(look->out, look->request->previous);
-	if (!look->is_told)
-		forget_watches(look);
-	say_failure(look, err);
+	remember_told(look);
 }
 
 void look_run(const struct look_request *request, struct report *out)

@@ -43,10 +43,16 @@ static void release_folder(struct report_folder *folder)
 	name_list_release(folder->names);
 }
 
-void report_release(struct report *report)
+void report_drop_twins(struct report *report)
 {
 	for (size_t i = 0; i < report->n_twins; i++)
 		release_twin(&report->twins[i]);
+	report->n_twins = 0;
+}
+
+void report_release(struct report *report)
+{
+	report_drop_twins(report);
 	for (size_t i = 0; i < report->n_folders; i++)
 		release_folder(&report->folders[i]);
 	free(report->twins);
@@ -206,8 +212,9 @@ static void put_folder(struct buf *out, const struct report_folder *folder)
 	put_number(out, folder->is_own);
 	put_number(out, folder->pid_file);
 	put_number(out, folder->is_watch);
-	put_number(out, folder->is_untold);
 	put_digest(out, &folder->digest);
+	for (size_t i = 0; i < REPORT_SERVERS; i++)
+		put_digest(out, &folder->told[i]);
 }
 
 int report_print(const struct report *report, struct buf *out, struct error *err)
@@ -354,8 +361,9 @@ static void get_folder(struct reader *r, struct report *out)
 	folder.is_own = get_bool(r);
 	folder.pid_file = get_bool(r);
 	folder.is_watch = get_bool(r);
-	folder.is_untold = get_bool(r);
 	get_digest(r, &folder.digest);
+	for (size_t i = 0; i < REPORT_SERVERS; i++)
+		get_digest(r, &folder.told[i]);
 	if (!r->failed && !report_add_folder(out, &folder))
 		r->no_memory = r->failed = true;
 	release_folder(&folder);

@@ -56,8 +56,9 @@ struct report_folder {
 	bool is_own;  /* path is in our own root: the file of --config */
 	bool pid_file;
 	bool is_watch;        /* of a `watch` in postern.conf */
-	bool is_untold;       /* it holds something else, which could not be put in force */
-	struct digest digest; /* of a watched folder as the servers know it */
+	struct digest digest; /* what a watched folder holds */
+	/* What it held when a server was last told of it; `digest` for one that it is not for. */
+	struct digest told[REPORT_SERVERS];
 };
 
 struct report {
@@ -72,8 +73,8 @@ struct report {
 	uint32_t resync_s;
 	char *listen;
 	char *mynetworks, *gate; /* how far these protect the twins, see protection.h */
-	struct buf good; /* the last good inputs, see look.c; empty: none yet */
-	uint64_t micros; /* how long it took */
+	struct buf good;         /* the last good inputs, see look.c; empty: none yet */
+	uint64_t micros;         /* how long it took */
 	struct report_server servers[REPORT_SERVERS];
 	struct report_twin *twins;
 	size_t n_twins;
@@ -92,6 +93,8 @@ void report_release(struct report *report);
 /* Add copies; false when memory has run out. */
 bool report_add_twin(struct report *report, const struct report_twin *twin);
 bool report_add_folder(struct report *report, const struct report_folder *folder);
+
+void report_drop_twins(struct report *report);
 
 /*
  * A folder in which these names (ended by NULL; NULL: all) matter.  One folder may

@@ -6,8 +6,9 @@
 #include "server.h"
 #include "survey.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+_Static_assert((int)REPORT_SERVERS == (int)SURVEY_SERVERS, "a report is of all servers");
 
 void report_survey_folders(struct report *out, const struct survey *r)
 {
@@ -80,12 +81,7 @@ static void report_left_out(struct report *report, const struct report *previous
 
 void report_survey(struct report *out, const struct report *previous, const struct survey *r)
 {
-	for (size_t i = 0; i < out->n_twins; i++) {
-		free(out->twins[i].listener);
-		free(out->twins[i].stock);
-		free(out->twins[i].detail);
-	}
-	out->n_twins = 0;
+	report_drop_twins(out);
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
 		const struct server *server = &r->servers[i];
 

@@ -12,11 +12,11 @@
 #include "digest.h"
 #include "master_process.h"
 #include "patchers/base/buf.h"
+#include "patchers/base/error.h"
 #include "patchers/inet_service.h"
 #include "probe.h"
 #include "rootfs.h"
 
-struct error;
 struct listening;
 struct notes;
 struct override_record_texts;
@@ -77,7 +77,9 @@ struct server {
 	bool present;  /* its configuration is there */
 	bool running;  /* and may be told to reload */
 	bool starting; /* runs, but is not to be told anything yet: look again soon */
-	bool left_out; /* its files cannot be read, or are refused: they stay, nothing is asked */
+	/* Its files cannot be read, or are refused: they stay, and nothing is asked of it. */
+	bool left_out;
+	struct error left_out_because;
 	struct master_process master; /* when running or starting */
 	struct file_change changes[SERVER_CHANGES_MAX];
 	size_t n_changes;

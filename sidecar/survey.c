@@ -59,22 +59,17 @@ static void find_unproven(const struct survey_request *request, size_t which, st
 	server->verified = !server->unproven && request->verified[which] == server->master.pid;
 }
 
-static void add_digest(struct digest_maker *d, const struct digest *digest)
-{
-	digest_add(d, span_make((const char *)digest->bytes, sizeof(digest->bytes)));
-}
-
 static void attempt_digest(const struct survey_request *request, const struct survey *r,
 			   struct digest *out)
 {
 	struct digest_maker d;
 
 	digest_start(&d);
-	add_digest(&d, &request->watched);
+	digest_add_digest(&d, &request->watched);
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
 		const struct server *server = &r->servers[i];
 
-		add_digest(&d, &server->read);
+		digest_add_digest(&d, &server->read);
 		digest_add_number(&d, (uint64_t)server->master.pid);
 		digest_add_number(&d, survey_needs_work(server));
 		for (size_t k = 0; k < server->n_changes; k++) {
@@ -108,7 +103,7 @@ static int survey_server(const struct survey_request *request, size_t i, struct 
 		return 0;
 	}
 	if (rc < 0 && rc != -ENOMEM && request->each_alone) {
-		survey_leave_out(server);
+		survey_leave_out(server, err);
 		return 0;
 	}
 	if (rc < 0)
@@ -152,9 +147,10 @@ int survey_take(const struct survey_request *request, struct survey *out, struct
 			 request->settings->dovecot.config_directory);
 }
 
-void survey_leave_out(struct server *server)
+void survey_leave_out(struct server *server, const struct error *why)
 {
 	server->left_out = true;
+	server->left_out_because = *why;
 	server->unproven = false;
 	server_drop_changes(server);
 }

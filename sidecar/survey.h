@@ -57,8 +57,8 @@ void survey_release(struct survey *r);
 /* Whether any file would change. */
 bool survey_differs(const struct survey *r);
 
-/* Its files stay as they are, and nothing is asked of it: see each_alone. */
-void survey_leave_out(struct server *server);
+/* Its files stay as they are, and nothing is asked of it, for this reason: see each_alone. */
+void survey_leave_out(struct server *server, const struct error *why);
 
 /* Whether a server has changes, or does not follow its files yet. */
 bool survey_needs_work(const struct server *server);

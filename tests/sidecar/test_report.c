@@ -15,7 +15,11 @@ static void fill(struct report *r)
 	     answer[] = "220-mail \"quoted\" \xff\n";
 	const struct report_folder folders[] = {
 		{ .path = path, .names = names, .is_own = true },
-		{ .path = path, .pid_file = true, .is_watch = true, .digest.bytes = { 1, 2, 255 } },
+		{ .path = path,
+		  .pid_file = true,
+		  .is_watch = true,
+		  .digest.bytes = { 1, 2, 255 },
+		  .told = { [1].bytes = { 3 } } },
 	};
 	const struct report_twin twins[] = {
 		{ .listener = listener,

@@ -175,6 +175,65 @@ def test_file_that_goes_away(lab, postern_built, name):
     renewed(lab.mail, volume, running)
 
 
+BAD = 'gate = "require"\n'
+
+
+def await_word(running, text):
+    return running.wait_for(lambda s: any(text in note["text"] for note in s["notes"]),
+                            f"a word of {text}")
+
+
+@pytest.mark.parametrize("servers", [["dovecot"], ["postfix", "dovecot"]], ids="+".join)
+@pytest.mark.parametrize("name", [KEY, CERT])
+def test_file_that_goes_away_beside_a_bad_configuration(lab, postern_built, name, servers):
+    """The last good configuration is tried again when what is watched changes."""
+    volume, running, before = begin(lab, both(servers))
+    lab.mail.configure_postern(both(servers) + BAD)
+    running.wait_for(lambda s: s["outcome"] == "refused", "the refusal")
+    good = volume.read()
+    volume.write({name: None})
+    status = await_word(running, f"{FOLDER}/{name}")
+    assert postern.reloads(status)["dovecot"] == postern.reloads(before)["dovecot"]
+    serves(lab.mail, "dovecot", good)
+    pair = new_pair(lab.mail)
+    volume.write(pair)
+    for server in servers:
+        serves(lab.mail, server, pair)
+    status = running.wait_for(lambda s: s["ready"] and s["uses_last_good"], "the pair in force")
+    assert postern.reloads(running.look_at_all()) == postern.reloads(status)
+
+
+def test_word_of_the_last_good_configuration_stays(lab, postern_built):
+    """It is not tried again while nothing changes; why it is not in force can still be seen."""
+    volume, running, _ = begin(lab, both(["dovecot"]))
+    text = both(["dovecot"]) + BAD
+    lab.mail.configure_postern(text)
+    volume.write({KEY: None})
+    await_word(running, f"{FOLDER}/{KEY}")
+    running.wait_looks(lambda: lab.mail.configure_postern(text))
+    assert f"{FOLDER}/{KEY}" in str(running.status()["notes"])
+    assert len(running.lines(f"the last good configuration: .*{FOLDER}/{KEY}")) == 1
+
+
+def test_renewed_while_a_server_is_left_out(lab, postern_built):
+    """Each server is told once: the one that can be told now, the other one when it can."""
+    volume, running, before = begin(lab, both())
+    lab.mail.configure_postern(both() + BAD)
+    lab.mail.write("/etc/dovecot/conf.d/99-broken.conf", "protocol imap {\n")
+    await_word(running, "/etc/dovecot/conf.d/99-broken.conf")
+    pair = new_pair(lab.mail)
+    volume.write(pair)
+    wanted = postern.reloads(before)
+    wanted["postfix"] += 1
+    running.wait_for(lambda s: postern.reloads(s) == wanted, "Postfix to be told")
+    serves(lab.mail, "postfix", pair)
+    assert postern.reloads(running.look_at_all()) == wanted
+    lab.mail.remove("/etc/dovecot/conf.d/99-broken.conf")
+    serves(lab.mail, "dovecot", pair)
+    wanted["dovecot"] += 1
+    assert postern.reloads(running.look_at_all()) == wanted
+
+
 BROKEN = {"nonsense": b"nonsense\n", "empty": b"", "of another pair": "other"}
 
 
