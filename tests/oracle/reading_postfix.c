@@ -8,11 +8,10 @@
 #include "patchers/inet_service.h"
 #include "patchers/main_cf.h"
 #include "patchers/master_cf.h"
-#include "patchers/override_record.h"
 #include "patchers/postfix_lines.h"
-#include "patchers/postfix_overrides.h"
 #include "patchers/postfix_twins.h"
 #include "patchers/postfix_value.h"
+#include "tests/support/override_laws.h"
 
 #include <errno.h>
 
@@ -309,34 +308,27 @@ int reading_strip(char **args, struct buf *out, struct error *err)
 /* ---- overrides ---- */
 
 /* SERVER'S-FILE OVERRIDE-FILE: the first with the second in force. */
-static int override_file_by(char **args, bool is_main, struct buf *out, struct error *err)
+static int override_file_by(enum override_kind kind, char **args, struct buf *out,
+			    struct error *err)
 {
-	static const struct override_record nothing = OVERRIDE_RECORD_INIT;
-	CLEANUP(postfix_overrides_release) struct postfix_overrides overrides = { 0 };
 	CLEANUP(override_record_release) struct override_record record = OVERRIDE_RECORD_INIT;
 	cleanup_buf struct buf text = BUF_INIT, lines = BUF_INIT;
-	struct postfix_overrides_request request = { .overrides = &overrides, .before = &nothing };
 	int rc = reading_file(args[0], &text, err);
 
 	if (rc == 0)
 		rc = reading_file(args[1], &lines, err);
 	if (rc == 0)
-		rc = is_main ? postfix_overrides_read_main(buf_span(&lines), &overrides, err)
-			     : postfix_overrides_read_master(buf_span(&lines), &overrides, NULL,
-							     err);
-	request.text = buf_span(&text);
-	if (rc == 0)
-		rc = is_main ? postfix_overrides_main(&request, out, &record, NULL, err)
-			     : postfix_overrides_master(&request, out, &record, NULL, err);
+		rc = override_laws_apply(kind, buf_span(&text), buf_span(&lines), &record, out,
+					 NULL, err);
 	return rc;
 }
 
 int reading_override_main(char **args, struct buf *out, struct error *err)
 {
-	return override_file_by(args, true, out, err);
+	return override_file_by(OVERRIDE_MAIN_CF, args, out, err);
 }
 
 int reading_override_master(char **args, struct buf *out, struct error *err)
 {
-	return override_file_by(args, false, out, err);
+	return override_file_by(OVERRIDE_MASTER_CF, args, out, err);
 }
