@@ -237,6 +237,18 @@ pid_t sandbox_spawn(void (*function)(void *ctx), void *ctx)
 	_exit(0);
 }
 
+bool sandbox_has_ended(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
+	if (info.si_pid != pid)
+		return false;
+	assert_int_equal(info.si_code, CLD_EXITED);
+	assert_int_equal(info.si_status, 0);
+	return true;
+}
+
 static int wait_for(pid_t pid)
 {
 	int status;

@@ -57,6 +57,9 @@ int sandbox_in_child(void (*function)(void *ctx), void *ctx);
 
 /* Let `function` run in a child; end it with sandbox_end(). */
 pid_t sandbox_spawn(void (*function)(void *ctx), void *ctx);
+
+/* Whether the child has come to its end by itself; fails the test when that is a failure. */
+bool sandbox_has_ended(pid_t pid);
 void sandbox_end(pid_t pid);
 
 /* Milliseconds of a clock that only goes forward. */

@@ -8,9 +8,7 @@
 #include "sidecar/inputs.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 
 #define FOLDER "/volume"
 
@@ -36,14 +34,6 @@ static void swap_many_times(void *ctx)
 {
 	for (int i = 1; i <= SWAPS; i++)
 		write_generation(ctx, i);
-}
-
-static bool has_ended(pid_t pid)
-{
-	siginfo_t info = { 0 };
-
-	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
-	return info.si_pid == pid;
 }
 
 struct tally {
@@ -87,7 +77,7 @@ static void conf_and_overrides_are_of_one_generation(void **state)
 	sandbox_make_folder(s, FOLDER);
 	write_generation(s, 0);
 	child = sandbox_spawn(swap_many_times, s);
-	while (!has_ended(child))
+	while (!sandbox_has_ended(child))
 		read_once(s, &tally);
 	sandbox_end(child);
 	read_once(s, &tally);
@@ -112,7 +102,7 @@ static void conf_is_there_at_every_moment(void **state)
 	sandbox_make_folder(s, FOLDER);
 	write_generation(s, 0);
 	child = sandbox_spawn(swap_many_times, s);
-	while (!has_ended(child)) {
+	while (!sandbox_has_ended(child)) {
 		cleanup_buf struct buf text = BUF_INIT;
 
 		n_read++;

@@ -8,9 +8,7 @@
 #include "sidecar/volume.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 
 #define FOLDER "/volume"
 
@@ -32,14 +30,6 @@ static void swap_many_times(void *ctx)
 {
 	for (int i = 1; i <= SWAPS; i++)
 		write_generation(ctx, i);
-}
-
-static bool has_ended(pid_t pid)
-{
-	siginfo_t info = { 0 };
-
-	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
-	return info.si_pid == pid;
 }
 
 struct tally {
@@ -85,7 +75,7 @@ static void no_snapshot_is_torn(void **state)
 	sandbox_make_folder(s, FOLDER);
 	write_generation(s, 0);
 	child = sandbox_spawn(swap_many_times, s);
-	while (!has_ended(child))
+	while (!sandbox_has_ended(child))
 		read_once(s, &tally);
 	sandbox_end(child);
 	read_once(s, &tally);
@@ -117,7 +107,7 @@ static void no_digest_is_torn(void **state)
 	}
 	assert_false(digest_equal(&wanted[0], &wanted[1]));
 	child = sandbox_spawn(swap_two_contents, s);
-	while (!has_ended(child)) {
+	while (!sandbox_has_ended(child)) {
 		if (volume_digest(&s->root, FOLDER, &now, NULL) < 0)
 			continue;
 		n_read++;
@@ -142,7 +132,7 @@ static void a_volume_in_motion_is_not_stale(void **state)
 	sandbox_make_folder(s, FOLDER);
 	write_generation(s, 0);
 	child = sandbox_spawn(swap_many_times, s);
-	while (!has_ended(child)) {
+	while (!sandbox_has_ended(child)) {
 		assert_true(volume_stale(&s->root, FOLDER, "a", &reason, NULL) <= 0);
 		n++;
 	}
