@@ -237,6 +237,30 @@ pid_t sandbox_spawn(void (*function)(void *ctx), void *ctx)
 	_exit(0);
 }
 
+/* A stop needs nothing that would have to be handed on. */
+void sandbox_ready(void)
+{
+	raise(SIGSTOP);
+}
+
+pid_t sandbox_spawn_ready(void (*function)(void *ctx), void *ctx)
+{
+	pid_t pid = sandbox_spawn(function, ctx);
+	siginfo_t info = { 0 };
+
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WEXITED | WNOWAIT), 0);
+	assert_int_equal(info.si_code, CLD_STOPPED);
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	return pid;
+}
+
+void sandbox_linger(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+}
+
 bool sandbox_has_ended(pid_t pid)
 {
 	siginfo_t info = { 0 };

@@ -58,6 +58,15 @@ int sandbox_in_child(void (*function)(void *ctx), void *ctx);
 /* Let `function` run in a child; end it with sandbox_end(). */
 pid_t sandbox_spawn(void (*function)(void *ctx), void *ctx);
 
+/* As above, and wait until the child has called sandbox_ready(). */
+pid_t sandbox_spawn_ready(void (*function)(void *ctx), void *ctx);
+
+/* For such a child, also when it has executed another program by now. */
+void sandbox_ready(void);
+
+/* For a child: wait to be ended. */
+_Noreturn void sandbox_linger(void *unused);
+
 /* Whether the child has come to its end by itself; fails the test when that is a failure. */
 bool sandbox_has_ended(pid_t pid);
 void sandbox_end(pid_t pid);

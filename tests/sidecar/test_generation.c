@@ -8,16 +8,10 @@
 
 static const char *const ours[] = { "nobody-such", "test_generation", NULL };
 
-static void wait_for_the_end(void *ctx)
-{
-	(void)ctx;
-	pause();
-}
-
 static void children_that_run_one_of_the_programs_are_taken(void **state)
 {
 	static const char *const others[] = { "nobody-such", NULL };
-	pid_t pid = sandbox_spawn(wait_for_the_end, NULL);
+	pid_t pid = sandbox_spawn(sandbox_linger, NULL);
 	struct generation generation;
 
 	(void)state;
@@ -32,8 +26,8 @@ static void children_that_run_one_of_the_programs_are_taken(void **state)
 
 static void those_that_stay_are_not_waited_for(void **state)
 {
-	pid_t leaving = sandbox_spawn(wait_for_the_end, NULL);
-	pid_t staying = sandbox_spawn(wait_for_the_end, NULL);
+	pid_t leaving = sandbox_spawn(sandbox_linger, NULL);
+	pid_t staying = sandbox_spawn(sandbox_linger, NULL);
 	struct generation generation;
 
 	(void)state;
@@ -50,12 +44,12 @@ static void those_that_stay_are_not_waited_for(void **state)
 
 static void a_later_child_is_not_of_the_generation(void **state)
 {
-	pid_t old = sandbox_spawn(wait_for_the_end, NULL), new;
+	pid_t old = sandbox_spawn(sandbox_linger, NULL), new;
 	struct generation generation;
 
 	(void)state;
 	generation_take(getpid(), ours, &generation);
-	new = sandbox_spawn(wait_for_the_end, NULL);
+	new = sandbox_spawn(sandbox_linger, NULL);
 	sandbox_end(old);
 	assert_true(generation_await(getpid(), &generation));
 	sandbox_end(new);
@@ -63,7 +57,7 @@ static void a_later_child_is_not_of_the_generation(void **state)
 
 static void a_master_that_is_gone_has_none(void **state)
 {
-	pid_t pid = sandbox_spawn(wait_for_the_end, NULL);
+	pid_t pid = sandbox_spawn(sandbox_linger, NULL);
 	struct generation generation;
 
 	(void)state;

@@ -30,13 +30,6 @@ static void catch_hangups(void)
 	signal(SIGHUP, ignore);
 }
 
-static void wait_forever(void *ctx)
-{
-	(void)ctx;
-	for (;;)
-		pause();
-}
-
 static void write_pid(const struct sandbox *s, long pid)
 {
 	char text[64];
@@ -81,7 +74,7 @@ static void a_running_master_is_found(void **state)
 {
 	const struct sandbox *s = *state;
 	CLEANUP(master_process_release) struct master_process master = MASTER_PROCESS_INIT;
-	pid_t child = sandbox_spawn(wait_forever, NULL);
+	pid_t child = sandbox_spawn(sandbox_linger, NULL);
 	/* Postfix fills up with blanks, Dovecot ends with a newline. */
 	static const char *const around[][2] = {
 		{ "", "" },
@@ -117,7 +110,7 @@ static void a_missing_pid_file_means_that_nothing_runs(void **state)
 static void a_pid_file_of_a_process_that_is_gone_is_stale(void **state)
 {
 	const struct sandbox *s = *state;
-	pid_t child = sandbox_spawn(wait_forever, NULL);
+	pid_t child = sandbox_spawn(sandbox_linger, NULL);
 
 	write_pid(s, child);
 	sandbox_end(child);
@@ -127,7 +120,7 @@ static void a_pid_file_of_a_process_that_is_gone_is_stale(void **state)
 static void a_process_that_ended_but_was_not_waited_for_is_gone(void **state)
 {
 	const struct sandbox *s = *state;
-	pid_t child = sandbox_spawn(wait_forever, NULL);
+	pid_t child = sandbox_spawn(sandbox_linger, NULL);
 	siginfo_t info;
 
 	write_pid(s, child);
@@ -227,18 +220,16 @@ static void wait_in_root(void *ctx)
 
 	if (chroot(s->path) < 0 || chdir("/") < 0)
 		_exit(1);
-	sandbox_write(&(struct sandbox){ .path = "" }, "/entered", "");
-	wait_forever(NULL);
+	sandbox_ready();
+	sandbox_linger(NULL);
 }
 
 static void a_process_in_another_root_is_none_and_found_from_its_own(void **state)
 {
 	const struct sandbox *s = *state;
 	CLEANUP(master_process_release) struct master_process master = MASTER_PROCESS_INIT;
-	pid_t child = sandbox_spawn(wait_in_root, *state);
+	pid_t child = sandbox_spawn_ready(wait_in_root, *state);
 
-	for (int i = 0; i < 5000 && !sandbox_has(s, "/entered"); i++)
-		usleep(1000);
 	write_pid(s, child);
 	assert_found(s, OWN_PROGRAM, 0);
 	assert_int_equal(master_process_find(&s->root, PID_FILE, OWN_PROGRAM, &master, NULL), 1);
@@ -280,13 +271,13 @@ static void a_master_whose_program_file_was_replaced_is_found(void **state)
 static void end_by_hangup(void *ctx)
 {
 	sigset_t hangup;
-	int got = 0, *ready_fd = ctx;
+	int got = 0;
 
+	(void)ctx;
 	sigemptyset(&hangup);
 	sigaddset(&hangup, SIGHUP);
 	sigprocmask(SIG_BLOCK, &hangup, NULL);
-	if (write(*ready_fd, "x", 1) != 1)
-		_exit(1);
+	sandbox_ready();
 	sigwait(&hangup, &got);
 	_exit(got == SIGHUP ? 42 : 1);
 }
@@ -295,27 +286,21 @@ static void a_reload_is_one_hangup(void **state)
 {
 	const struct sandbox *s = *state;
 	CLEANUP(master_process_release) struct master_process master = MASTER_PROCESS_INIT;
-	int ready[2], status;
-	char byte;
-	pid_t child;
+	pid_t child = sandbox_spawn_ready(end_by_hangup, NULL);
+	int status;
 
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	child = sandbox_spawn(end_by_hangup, &ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
 	write_pid(s, child);
 	assert_int_equal(find(s, OWN_PROGRAM, &master, NULL), 1);
 	assert_int_equal(master_process_reload(&master, NULL), 0);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(WEXITSTATUS(status), 42);
-	close(ready[0]);
-	close(ready[1]);
 }
 
 static void a_master_that_ended_is_not_alive_and_cannot_be_reloaded(void **state)
 {
 	const struct sandbox *s = *state;
 	CLEANUP(master_process_release) struct master_process master = MASTER_PROCESS_INIT;
-	pid_t child = sandbox_spawn(wait_forever, NULL);
+	pid_t child = sandbox_spawn(sandbox_linger, NULL);
 	struct error err;
 
 	write_pid(s, child);
@@ -342,7 +327,7 @@ static void start_slowly(void *ctx)
 	signal(SIGHUP, SIG_IGN); /* nor is this what a master does that is ready */
 	sigwait(&go, &got);
 	catch_hangups();
-	wait_forever(NULL);
+	sandbox_linger(NULL);
 }
 
 static bool ignores_hangups(pid_t pid)
@@ -418,12 +403,12 @@ static void wait_below(void *ctx)
 	pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		wait_forever(NULL);
+		sandbox_linger(NULL);
 	}
 	snprintf(text, sizeof(text), "%d", (int)pid);
 	if (pid < 0 || write(inner->fd, text, strlen(text) + 1) < 0)
 		_exit(1);
-	wait_forever(NULL);
+	sandbox_linger(NULL);
 }
 
 static void a_master_below_is_found_by_its_own_number(void **state)
@@ -513,7 +498,7 @@ int main(int argc, char **argv)
 
 	catch_hangups();
 	if (argc > 1 && strcmp(argv[1], "--wait") == 0)
-		wait_forever(NULL);
+		sandbox_linger(NULL);
 	sandbox_enter_private_mounts();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

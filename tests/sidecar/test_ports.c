@@ -8,9 +8,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 
 enum { PORT = 10587, NOBODY = 65534 };
@@ -47,7 +45,6 @@ static int listen_at(const char *address, uint16_t port, enum holding how)
 struct holder {
 	const char *address;
 	enum holding how;
-	int ready_fd;
 };
 
 static void hold(void *ctx)
@@ -55,24 +52,13 @@ static void hold(void *ctx)
 	const struct holder *h = ctx;
 
 	listen_at(h->address, PORT, h->how);
-	if (write(h->ready_fd, "x", 1) != 1)
-		_exit(1);
-	for (;;)
-		pause();
+	sandbox_ready();
+	sandbox_linger(NULL);
 }
 
 static pid_t start_holder(const char *address, enum holding how)
 {
-	int ready[2];
-	char byte;
-	pid_t pid;
-
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	pid = sandbox_spawn(hold, &(struct holder){ address, how, ready[1] });
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	return pid;
+	return sandbox_spawn_ready(hold, &(struct holder){ address, how });
 }
 
 static void assert_taken(const char *address, pid_t owner, pid_t holder)
@@ -168,12 +154,9 @@ static void the_servers_own_port_is_fine(void **state)
 static void a_port_that_the_owner_shares_with_its_children_is_fine(void **state)
 {
 	int fd = listen_at("0.0.0.0", PORT, HOLDING_PLAIN);
-	pid_t child = fork();
+	pid_t child = sandbox_spawn(sandbox_linger, NULL);
 
 	(void)state;
-	if (child == 0)
-		for (;;)
-			pause();
 	assert_free("", getpid());
 	sandbox_end(child);
 	close(fd);
@@ -286,45 +269,34 @@ enum becoming {
 	HOLDING_NOTHING,
 };
 
-struct member {
-	enum becoming becoming;
-	int ready_fd;
-};
+static void be_humble(void *unused)
+{
+	(void)unused;
+	if (privileges_keep(NULL, 0, false, NULL) < 0)
+		_exit(1);
+	sandbox_ready();
+	sandbox_linger(NULL);
+}
 
 static void live_as(void *ctx)
 {
-	const struct member *m = ctx;
+	const enum becoming becoming = *(const enum becoming *)ctx;
 
-	if (m->becoming == BECOMING_HUMBLE && privileges_keep(NULL, 0, false, NULL) < 0)
+	if (becoming == BECOMING_HUMBLE && privileges_keep(NULL, 0, false, NULL) < 0)
 		_exit(1);
-	if (m->becoming == BECOMING_NOBODY && setuid(NOBODY) < 0)
+	if (becoming == BECOMING_NOBODY && setuid(NOBODY) < 0)
 		_exit(1);
-	if (m->becoming != HOLDING_NOTHING)
+	if (becoming != HOLDING_NOTHING)
 		listen_at("0.0.0.0", PORT, HOLDING_PLAIN);
-	if (m->becoming == BECOMING_PARENT && fork() == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (privileges_keep(NULL, 0, false, NULL) < 0)
-			_exit(1);
-	}
-	if (write(m->ready_fd, "x", 1) != 1)
-		_exit(1);
-	for (;;)
-		pause();
+	if (becoming == BECOMING_PARENT)
+		sandbox_spawn_ready(be_humble, NULL);
+	sandbox_ready();
+	sandbox_linger(NULL);
 }
 
 static pid_t start_member(enum becoming becoming)
 {
-	int ready[2];
-	char byte;
-	pid_t pid;
-
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	pid = sandbox_spawn(live_as, &(struct member){ becoming, ready[1] });
-	close(ready[1]);
-	for (int i = 0; i < 1 + (becoming == BECOMING_PARENT); i++)
-		assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	return pid;
+	return sandbox_spawn_ready(live_as, &becoming);
 }
 
 static void end_member(pid_t pid)

@@ -145,12 +145,10 @@ static void what_we_do_not_have_is_not_gained(void **state)
 
 static void wait_as_nobody(void *ctx)
 {
-	const int *ready_fd = ctx;
-
-	if (setuid(65534) < 0 || write(*ready_fd, "x", 1) != 1)
+	if (setuid(65534) < 0)
 		_exit(1);
-	for (;;)
-		pause();
+	sandbox_ready();
+	sandbox_linger(ctx);
 }
 
 struct attempt {
@@ -200,13 +198,8 @@ static void try_without(void *ctx)
 static void each_privilege_is_what_it_is_called(void **state)
 {
 	const struct sandbox *s = *state;
-	struct attempt attempt = { .s = s };
-	int ready[2];
-	char byte;
+	struct attempt attempt = { .s = s, .nobodys = sandbox_spawn_ready(wait_as_nobody, NULL) };
 
-	assert_int_equal(pipe(ready), 0);
-	attempt.nobodys = sandbox_spawn(wait_as_nobody, &ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
 	for (unsigned i = 0; i < PRIVILEGE_COUNT; i++) {
 		const char *file = sandbox_path(s, "/file");
 
@@ -217,8 +210,6 @@ static void each_privilege_is_what_it_is_called(void **state)
 		assert_int_equal(sandbox_in_child(try_without, &attempt), FINE);
 	}
 	sandbox_end(attempt.nobodys);
-	close(ready[0]);
-	close(ready[1]);
 }
 
 static void reload_anothers(void *ctx)
@@ -235,18 +226,11 @@ static void reload_anothers(void *ctx)
 
 static void a_server_of_another_user_is_not_reloaded_without_kill(void **state)
 {
-	int ready[2];
-	pid_t child;
-	char byte;
+	pid_t child = sandbox_spawn_ready(wait_as_nobody, NULL);
 
 	(void)state;
-	assert_int_equal(pipe(ready), 0);
-	child = sandbox_spawn(wait_as_nobody, &ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
 	assert_int_equal(sandbox_in_child(reload_anothers, &child), FINE);
 	sandbox_end(child);
-	close(ready[0]);
-	close(ready[1]);
 }
 
 /* ---- programs ---- */

@@ -85,17 +85,10 @@ static void each_caught_signal_is_told_from_the_others(void **state)
 	signal(SIGRTMAX, SIG_DFL);
 }
 
-static void wait_forever(void *ctx)
-{
-	(void)ctx;
-	for (;;)
-		pause();
-}
-
 static void what_is_gone_has_no_properties(void **state)
 {
 	const struct sandbox *s = *state;
-	pid_t child = sandbox_spawn(wait_forever, NULL);
+	pid_t child = sandbox_spawn(sandbox_linger, NULL);
 	int pidfd = process_open(child);
 	struct process_stat stat;
 	uid_t user;
@@ -128,7 +121,7 @@ static void kernel_threads_are_known(void **state)
 static void a_walk_meets_everybody_once(void **state)
 {
 	CLEANUP(process_walk_release) struct process_walk walk = PROCESS_WALK_INIT;
-	pid_t child = sandbox_spawn(wait_forever, NULL), pid;
+	pid_t child = sandbox_spawn(sandbox_linger, NULL), pid;
 	int own = 0, childs = 0;
 
 	(void)state;

@@ -25,12 +25,6 @@
 
 enum { WAIT_MS = 10000 };
 
-static void wait_forever(void)
-{
-	for (;;)
-		pause();
-}
-
 /* ---- containers ---- */
 
 enum { CHROOTED = 1, OTHER_USERS = 2, LINKED = 4 };
@@ -72,8 +66,8 @@ static void make_root(const char *path, const struct image *image)
 	sandbox_write(&at, file, "");
 }
 
-/* Become the only process of a container, and tell by a byte. */
-static void contain(const char *path, const struct image *image, int ready_fd)
+/* Become the only process of a container. */
+static void contain(const char *path, const struct image *image)
 {
 	char jail[256];
 
@@ -86,9 +80,10 @@ static void contain(const char *path, const struct image *image, int ready_fd)
 	}
 	make_root(path, image);
 	snprintf(jail, sizeof(jail), "%s%s", path, image->flags & CHROOTED ? "/jail" : "");
-	if (chroot(jail) < 0 || chdir("/") < 0 || write(ready_fd, "x", 1) != 1)
+	if (chroot(jail) < 0 || chdir("/") < 0)
 		_exit(6);
-	wait_forever();
+	sandbox_ready();
+	sandbox_linger(NULL);
 }
 
 struct start {
@@ -96,20 +91,18 @@ struct start {
 	const char *path;
 	const char *program; /* NULL: this one */
 	const struct image *image;
-	int ready[2];
 };
 
 static void start_in_child(void *ctx)
 {
 	const struct start *start = ctx;
-	char flags[16], fd[16];
+	char flags[16];
 
 	if (!start->program)
-		contain(start->path, start->image, start->ready[1]);
+		contain(start->path, start->image);
 	snprintf(flags, sizeof(flags), "%u", start->image->flags);
-	snprintf(fd, sizeof(fd), "%d", start->ready[1]);
 	execl(sandbox_path(start->s, start->program), "x", "--contain", start->path,
-	      start->image->file ? start->image->file : "", flags, fd, (char *)NULL);
+	      start->image->file ? start->image->file : "", flags, (char *)NULL);
 	_exit(7);
 }
 
@@ -117,8 +110,7 @@ static pid_t start_container(const struct sandbox *s, const char *program, struc
 {
 	static int number;
 	struct start start = { .s = s, .program = program, .image = &image };
-	char inside[32], byte;
-	pid_t pid;
+	char inside[32];
 
 	snprintf(inside, sizeof(inside), "/root%d", number++);
 	sandbox_make_folder(s, inside);
@@ -130,13 +122,7 @@ static pid_t start_container(const struct sandbox *s, const char *program, struc
 			 sandbox_path(s, program));
 		assert_true(sandbox_has(s, program) || system(command) == 0);
 	}
-	assert_int_equal(pipe(start.ready), 0);
-	pid = sandbox_spawn(start_in_child, &start);
-	close(start.ready[1]);
-	if (read(start.ready[0], &byte, 1) != 1)
-		fail_msg("the container in %s did not start", start.path);
-	close(start.ready[0]);
-	return pid;
+	return sandbox_spawn_ready(start_in_child, &start);
 }
 
 /* ---- looking ---- */
@@ -355,42 +341,28 @@ static void a_root_of_another_user_namespace_is_no_container(void **state)
 
 /* ---- the oldest ---- */
 
-struct joining {
-	pid_t pid;
-	const char *path;
-	int ready[2];
-};
-
 static void join_container(void *ctx)
 {
-	struct joining *joining = ctx;
+	const pid_t pid = *(const pid_t *)ctx;
 	char path[PROCESS_PATH_MAX];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)joining->pid);
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		_exit(1);
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)joining->pid);
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
 	if (setns(open(path, O_RDONLY | O_CLOEXEC), CLONE_NEWNS) < 0 || fchdir(fd) < 0 ||
-	    chroot(".") < 0 || write(joining->ready[1], "x", 1) != 1)
+	    chroot(".") < 0)
 		_exit(1);
-	wait_forever();
+	sandbox_ready();
+	sandbox_linger(NULL);
 }
 
 /* Another process in the same container. */
 static pid_t start_inside(pid_t pid)
 {
-	struct joining joining = { .pid = pid };
-	pid_t other;
-	char byte;
-
-	assert_int_equal(pipe(joining.ready), 0);
-	other = sandbox_spawn(join_container, &joining);
-	close(joining.ready[1]);
-	assert_int_equal(read(joining.ready[0], &byte, 1), 1);
-	close(joining.ready[0]);
-	return other;
+	return sandbox_spawn_ready(join_container, &pid);
 }
 
 static void give_next_number(int number)
@@ -537,16 +509,16 @@ int main(int argc, char **argv)
 	int status;
 	pid_t pid;
 
-	if (argc == 6 && strcmp(argv[1], "--contain") == 0) {
+	if (argc == 5 && strcmp(argv[1], "--contain") == 0) {
 		const struct image image = {
 			.file = argv[3][0] ? argv[3] : NULL,
 			.flags = (unsigned)atoi(argv[4]),
 		};
 
-		contain(argv[2], &image, atoi(argv[5]));
+		contain(argv[2], &image);
 	}
 	if (argc == 2 && strcmp(argv[1], "--wait") == 0)
-		wait_forever();
+		sandbox_linger(NULL);
 	sandbox_enter_private_mounts();
 	if (unshare(CLONE_NEWPID) < 0)
 		return 1;
