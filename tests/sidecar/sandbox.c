@@ -49,6 +49,21 @@ void sandbox_enter_private_network(void)
 	need(ioctl(fd, SIOCSIFFLAGS, &request) == 0, "loopback");
 }
 
+static void put_text(const char *path, const char *text)
+{
+	cleanup_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	need(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), path);
+}
+
+void sandbox_enter_user_namespace(void)
+{
+	need(unshare(CLONE_NEWUSER) == 0, "user namespace");
+	put_text("/proc/self/uid_map", "0 0 1");
+	put_text("/proc/self/setgroups", "deny");
+	put_text("/proc/self/gid_map", "0 0 1");
+}
+
 int sandbox_set_up(void **state)
 {
 	struct sandbox *s = calloc(1, sizeof(*s));
@@ -148,6 +163,21 @@ void sandbox_link(const struct sandbox *s, const char *target, const char *insid
 {
 	make_parent(s, inside);
 	assert_int_equal(symlink(target, sandbox_path(s, inside)), 0);
+}
+
+void sandbox_bind(const struct sandbox *s, const char *from, const char *to)
+{
+	assert_int_equal(mount(sandbox_path(s, from), sandbox_path(s, to), NULL, MS_BIND, NULL), 0);
+}
+
+void sandbox_copy_program(const struct sandbox *s, const char *inside)
+{
+	char command[PATH_MAX + 64];
+
+	/* cp(1) keeps the mode */
+	snprintf(command, sizeof(command), "cp /proc/%d/exe %s", (int)getpid(),
+		 sandbox_path(s, inside));
+	assert_int_equal(system(command), 0);
 }
 
 void sandbox_read(const struct sandbox *s, const char *inside, struct buf *out)

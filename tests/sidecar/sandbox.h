@@ -22,6 +22,9 @@ void sandbox_enter_private_mounts(void);
 /* A network of this process's own, in which only loopback is up.  Likewise. */
 void sandbox_enter_private_network(void);
 
+/* A user namespace of this process's own, whose root it is.  Likewise. */
+void sandbox_enter_user_namespace(void);
+
 struct sandbox {
 	char path[64];		/* of the folder, as this machine names it */
 	struct rootfs root;	/* the folder as a root */
@@ -43,6 +46,12 @@ void sandbox_write(const struct sandbox *s, const char *inside, const char *text
 void sandbox_write_span(const struct sandbox *s, const char *inside, struct span text);
 void sandbox_make_folder(const struct sandbox *s, const char *inside);
 void sandbox_link(const struct sandbox *s, const char *target, const char *inside);
+
+/* Mount a file over a file, or a folder over a folder. */
+void sandbox_bind(const struct sandbox *s, const char *from, const char *to);
+
+/* Copy the test's own program, to be executed by another name. */
+void sandbox_copy_program(const struct sandbox *s, const char *inside);
 
 /* Add the file's bytes to out; fails the test when there is none. */
 void sandbox_read(const struct sandbox *s, const char *inside, struct buf *out);

@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <linux/fuse.h>
-#include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -83,14 +82,6 @@ static bool set_limit(const char *name, const char *value)
 	return fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
 }
 
-static void enter_user_namespace(void)
-{
-	HOLDS(unshare(CLONE_NEWUSER) == 0);
-	HOLDS(set_limit("/proc/self/uid_map", "0 0 1"));
-	HOLDS(set_limit("/proc/self/setgroups", "deny"));
-	HOLDS(set_limit("/proc/self/gid_map", "0 0 1"));
-}
-
 static void live_with_one_instance(void *ctx)
 {
 	struct watching *w = ctx;
@@ -99,7 +90,7 @@ static void live_with_one_instance(void *ctx)
 	struct folder_watch_counts counts;
 	struct error err;
 
-	enter_user_namespace();
+	sandbox_enter_user_namespace();
 	HOLDS(set_limit("/proc/sys/user/max_inotify_instances", "1"));
 	HOLDS(folder_watch_init(&first, NULL) == 0);
 	HOLDS(folder_watch_init(&second, &err) == -EMFILE);
@@ -140,7 +131,7 @@ static void live_with_one_watch(void *ctx)
 	};
 	struct folder_watch_counts counts;
 
-	enter_user_namespace();
+	sandbox_enter_user_namespace();
 	HOLDS(set_limit("/proc/sys/user/max_inotify_watches", "1"));
 	HOLDS(folder_watch_init(&watch, NULL) == 0);
 	HOLDS(folder_watch_set(&watch, requests, 3, NULL) == 0);

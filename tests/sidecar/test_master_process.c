@@ -253,11 +253,8 @@ static void a_master_whose_program_file_was_replaced_is_found(void **state)
 {
 	const struct sandbox *s = *state;
 	pid_t child;
-	char command[256];
 
-	snprintf(command, sizeof(command), "cp /proc/%d/exe %s", (int)getpid(),
-		 sandbox_path(s, "/master"));
-	assert_int_equal(system(command), 0);
+	sandbox_copy_program(s, "/master");
 	child = sandbox_spawn(run_copy, *state);
 	write_pid(s, child);
 	wait_until_found(s, "master", MASTER_PROCESS_READY);

@@ -34,14 +34,6 @@ struct image {
 	unsigned flags;
 };
 
-static void write_text(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "we");
-
-	if (!file || fputs(text, file) < 0 || fclose(file) != 0)
-		_exit(2);
-}
-
 static void make_root(const char *path, const struct image *image)
 {
 	const struct sandbox at = { .path = "" };
@@ -71,13 +63,10 @@ static void contain(const char *path, const struct image *image)
 {
 	char jail[256];
 
-	if (unshare(CLONE_NEWNS | (image->flags & OTHER_USERS ? CLONE_NEWUSER : 0)) < 0)
+	if (image->flags & OTHER_USERS)
+		sandbox_enter_user_namespace();
+	if (unshare(CLONE_NEWNS) < 0)
 		_exit(5);
-	if (image->flags & OTHER_USERS) {
-		write_text("/proc/self/setgroups", "deny");
-		write_text("/proc/self/uid_map", "0 0 1");
-		write_text("/proc/self/gid_map", "0 0 1");
-	}
 	make_root(path, image);
 	snprintf(jail, sizeof(jail), "%s%s", path, image->flags & CHROOTED ? "/jail" : "");
 	if (chroot(jail) < 0 || chdir("/") < 0)
@@ -115,13 +104,8 @@ static pid_t start_container(const struct sandbox *s, const char *program, struc
 	snprintf(inside, sizeof(inside), "/root%d", number++);
 	sandbox_make_folder(s, inside);
 	start.path = sandbox_path(s, inside);
-	if (program) {
-		char command[512];
-
-		snprintf(command, sizeof(command), "cp /proc/%d/exe %s", (int)getpid(),
-			 sandbox_path(s, program));
-		assert_true(sandbox_has(s, program) || system(command) == 0);
-	}
+	if (program && !sandbox_has(s, program))
+		sandbox_copy_program(s, program);
 	return sandbox_spawn_ready(start_in_child, &start);
 }
 

@@ -9,7 +9,6 @@
 #include "syscall_fault.h"
 
 #include <stdio.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #define FOLDER "/etc/postfix"
@@ -54,9 +53,7 @@ static void make_file(const struct sandbox *s, enum kind kind)
 	if (!is_mount(kind))
 		return;
 	sandbox_write(s, "/volume/file", OLD);
-	assert_int_equal(mount(sandbox_path(s, "/volume/file"), sandbox_path(s, kinds[kind].path),
-			       NULL, MS_BIND, NULL),
-			 0);
+	sandbox_bind(s, "/volume/file", kinds[kind].path);
 }
 
 static struct textfile_content holding(struct span text)

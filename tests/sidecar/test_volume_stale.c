@@ -44,11 +44,6 @@ static void put(const struct sandbox *s, const char *inside, const char *text)
 	kubelet_write(sandbox_path(s, inside), KUBELET_NEW, keys);
 }
 
-static void bind_mount(const struct sandbox *s, const char *from, const char *to)
-{
-	assert_int_equal(mount(sandbox_path(s, from), sandbox_path(s, to), NULL, MS_BIND, NULL), 0);
-}
-
 static void files_and_volumes_are_fine(void **state)
 {
 	const struct sandbox *s = *state;
@@ -72,7 +67,7 @@ static void a_folder_mounted_is_fine(void **state)
 
 	put(s, HOST_VOLUME, "1");
 	sandbox_make_folder(s, FOLDER);
-	bind_mount(s, HOST_VOLUME, FOLDER);
+	sandbox_bind(s, HOST_VOLUME, FOLDER);
 	put(s, HOST_VOLUME, "2");
 	expect_fine(s);
 	sandbox_assert_text(s, FOLDER "/" KEY, "2");
@@ -85,7 +80,7 @@ static void a_sub_path_is_stale(void **state)
 
 	put(s, HOST_VOLUME, "1");
 	sandbox_write(s, FOLDER "/" KEY, "");
-	bind_mount(s, HOST_VOLUME "/" KEY, FOLDER "/" KEY);
+	sandbox_bind(s, HOST_VOLUME "/" KEY, FOLDER "/" KEY);
 	expect_stale(s, "a new version of it never arrives");
 	put(s, HOST_VOLUME, "2");
 	expect_stale(s, "has been replaced");
@@ -98,7 +93,7 @@ static void a_file_bound_by_docker_is_stale(void **state)
 
 	sandbox_write(s, "/home/user/main.cf", "1");
 	sandbox_write(s, FOLDER "/" KEY, "");
-	bind_mount(s, "/home/user/main.cf", FOLDER "/" KEY);
+	sandbox_bind(s, "/home/user/main.cf", FOLDER "/" KEY);
 	expect_stale(s, "a new version of it never arrives");
 	/* also behind a link, as where DMS moves its files */
 	assert_int_equal(umount(sandbox_path(s, FOLDER "/" KEY)), 0);
@@ -106,7 +101,7 @@ static void a_file_bound_by_docker_is_stale(void **state)
 	sandbox_write(s, "/elsewhere", "");
 	sandbox_link(s, "/elsewhere", FOLDER "/" KEY);
 	expect_fine(s);
-	bind_mount(s, "/home/user/main.cf", "/elsewhere");
+	sandbox_bind(s, "/home/user/main.cf", "/elsewhere");
 	expect_stale(s, "a new version of it never arrives");
 }
 
@@ -119,7 +114,7 @@ static void links_out_of_the_root_are_not_looked_at(void **state)
 	snprintf(path, sizeof(path), "%s/mounted", s->path);
 	sandbox_write(s, "/mounted", "");
 	sandbox_write(s, "/source", "");
-	bind_mount(s, "/source", "/mounted");
+	sandbox_bind(s, "/source", "/mounted");
 	sandbox_link(s, path, FOLDER "/" KEY);
 	expect_fine(s);
 }
