@@ -3,15 +3,13 @@
  * target - the mail container is found among those whose processes are visible.
  *
  * The tests are process 1 of a process namespace of their own, with an empty
- * /etc; what stands for a container is a process with mounts of its own and a
- * tmpfs as root.
+ * /etc.
  */
-#include "sandbox.h"
+#include "container.h"
 
 #include "sidecar/privileges.h"
 #include "sidecar/target.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,90 +22,6 @@
 #define DOVECOT "/etc/dovecot/dovecot.conf"
 
 enum { WAIT_MS = 10000 };
-
-/* ---- containers ---- */
-
-enum { CHROOTED = 1, OTHER_USERS = 2, LINKED = 4 };
-
-struct image {
-	const char *file; /* made in the root; NULL: an empty root */
-	unsigned flags;
-};
-
-static void make_root(const char *path, const struct image *image)
-{
-	const struct sandbox at = { .path = "" };
-	char file[256];
-
-	if (mount("tmpfs", path, "tmpfs", 0, "mode=0755") < 0)
-		_exit(3);
-	snprintf(file, sizeof(file), "%s/etc", path);
-	if (image->flags & LINKED) {
-		/* As this machine sees it, there is a configuration at the end. */
-		if (mkdir(file, 0755) < 0)
-			_exit(4);
-		snprintf(file, sizeof(file), "%s/etc/postfix", path);
-		if (symlink("/etc/outside", file) < 0)
-			_exit(4);
-		return;
-	}
-	if (!image->file)
-		return;
-	snprintf(file, sizeof(file), "%s%s%s", path, image->flags & CHROOTED ? "/jail" : "",
-		 image->file);
-	sandbox_write(&at, file, "");
-}
-
-/* Become the only process of a container. */
-static void contain(const char *path, const struct image *image)
-{
-	char jail[256];
-
-	if (image->flags & OTHER_USERS)
-		sandbox_enter_user_namespace();
-	if (unshare(CLONE_NEWNS) < 0)
-		_exit(5);
-	make_root(path, image);
-	snprintf(jail, sizeof(jail), "%s%s", path, image->flags & CHROOTED ? "/jail" : "");
-	if (chroot(jail) < 0 || chdir("/") < 0)
-		_exit(6);
-	sandbox_ready();
-	sandbox_linger(NULL);
-}
-
-struct start {
-	const struct sandbox *s;
-	const char *path;
-	const char *program; /* NULL: this one */
-	const struct image *image;
-};
-
-static void start_in_child(void *ctx)
-{
-	const struct start *start = ctx;
-	char flags[16];
-
-	if (!start->program)
-		contain(start->path, start->image);
-	snprintf(flags, sizeof(flags), "%u", start->image->flags);
-	execl(sandbox_path(start->s, start->program), "x", "--contain", start->path,
-	      start->image->file ? start->image->file : "", flags, (char *)NULL);
-	_exit(7);
-}
-
-static pid_t start_container(const struct sandbox *s, const char *program, struct image image)
-{
-	static int number;
-	struct start start = { .s = s, .program = program, .image = &image };
-	char inside[32];
-
-	snprintf(inside, sizeof(inside), "/root%d", number++);
-	sandbox_make_folder(s, inside);
-	start.path = sandbox_path(s, inside);
-	if (program && !sandbox_has(s, program))
-		sandbox_copy_program(s, program);
-	return sandbox_spawn_ready(start_in_child, &start);
-}
 
 /* ---- looking ---- */
 
@@ -149,8 +63,8 @@ static void without_other_containers_processes_it_is_said_what_the_pod_lacks(voi
 
 static void a_container_without_mail_is_nobody(void **state)
 {
-	pid_t other = start_container(*state, NULL, (struct image){ .file = "/etc/hosts" });
-	pid_t empty = start_container(*state, NULL, (struct image){ 0 });
+	pid_t other = container_start(*state, NULL, "/etc/hosts", 0);
+	pid_t empty = container_start(*state, NULL, NULL, 0);
 
 	assert_not_found(0, NULL);
 	sandbox_end(other);
@@ -162,7 +76,7 @@ static void each_servers_configuration_makes_a_mail_host(void **state)
 	static const char *const files[] = { POSTFIX, DOVECOT };
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		pid_t mail = start_container(*state, NULL, (struct image){ .file = files[i] });
+		pid_t mail = container_start(*state, NULL, files[i], 0);
 
 		assert_found(mail);
 		sandbox_end(mail);
@@ -173,12 +87,12 @@ static void each_servers_configuration_makes_a_mail_host(void **state)
 static void the_target_of_a_process_that_ended_is_not_alive(void **state)
 {
 	CLEANUP(target_release) struct target target = TARGET_INIT;
-	pid_t mail = start_container(*state, NULL, (struct image){ .file = POSTFIX });
+	pid_t mail = container_start(*state, NULL, POSTFIX, 0);
 
 	assert_int_equal(target_find(&target, NULL), 1);
 	sandbox_end(mail);
 	assert_false(target_is_alive(&target));
-	mail = start_container(*state, NULL, (struct image){ .file = POSTFIX });
+	mail = container_start(*state, NULL, POSTFIX, 0);
 	assert_found(mail);
 	assert_false(target_is_alive(&target));
 	sandbox_end(mail);
@@ -189,10 +103,9 @@ static void a_container_in_which_a_master_runs_is_preferred(void **state)
 	static const char *const programs[] = { "/master", "/dovecot" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		pid_t before = start_container(*state, NULL, (struct image){ .file = POSTFIX });
-		pid_t mail =
-			start_container(*state, programs[i], (struct image){ .file = DOVECOT });
-		pid_t after = start_container(*state, NULL, (struct image){ .file = POSTFIX });
+		pid_t before = container_start(*state, NULL, POSTFIX, 0);
+		pid_t mail = container_start(*state, programs[i], DOVECOT, 0);
+		pid_t after = container_start(*state, NULL, POSTFIX, 0);
 
 		assert_found(mail);
 		sandbox_end(before);
@@ -203,8 +116,8 @@ static void a_container_in_which_a_master_runs_is_preferred(void **state)
 
 static void a_program_of_a_masters_name_is_none_without_configuration(void **state)
 {
-	pid_t other = start_container(*state, "/master", (struct image){ .file = "/etc/hosts" });
-	pid_t mail = start_container(*state, NULL, (struct image){ .file = POSTFIX });
+	pid_t other = container_start(*state, "/master", "/etc/hosts", 0);
+	pid_t mail = container_start(*state, NULL, POSTFIX, 0);
 
 	assert_found(mail);
 	sandbox_end(mail);
@@ -214,8 +127,8 @@ static void a_program_of_a_masters_name_is_none_without_configuration(void **sta
 
 static void between_two_that_run_a_master_a_person_decides(void **state)
 {
-	pid_t one = start_container(*state, "/master", (struct image){ .file = POSTFIX });
-	pid_t two = start_container(*state, "/dovecot", (struct image){ .file = DOVECOT });
+	pid_t one = container_start(*state, "/master", POSTFIX, 0);
+	pid_t two = container_start(*state, "/dovecot", DOVECOT, 0);
 	char words[64];
 
 	assert_not_found(-EEXIST, "--pid");
@@ -230,8 +143,8 @@ static void between_two_that_run_a_master_a_person_decides(void **state)
 
 static void between_two_without_a_master_time_decides(void **state)
 {
-	pid_t one = start_container(*state, NULL, (struct image){ .file = POSTFIX });
-	pid_t two = start_container(*state, NULL, (struct image){ .file = POSTFIX });
+	pid_t one = container_start(*state, NULL, POSTFIX, 0);
+	pid_t two = container_start(*state, NULL, POSTFIX, 0);
 
 	assert_not_found(0, NULL);
 	sandbox_end(one);
@@ -246,10 +159,10 @@ static void our_own_root_is_the_target_when_no_other_qualifies(void **state)
 
 	sandbox_write(&machine, DOVECOT, "");
 	assert_found(0);
-	other = start_container(*state, NULL, (struct image){ 0 });
+	other = container_start(*state, NULL, NULL, 0);
 	assert_found(0);
 	sandbox_end(other);
-	other = start_container(*state, NULL, (struct image){ .file = POSTFIX });
+	other = container_start(*state, NULL, POSTFIX, 0);
 	assert_found(other);
 	sandbox_end(other);
 }
@@ -271,7 +184,7 @@ static bool becomes(pid_t pid, const char *program)
 static void our_own_root_is_the_target_when_a_master_runs_in_it(void **state)
 {
 	const struct sandbox machine = { .path = "" };
-	pid_t other = start_container(*state, "/master", (struct image){ .file = POSTFIX });
+	pid_t other = container_start(*state, "/master", POSTFIX, 0);
 	pid_t own = sandbox_spawn(run_forever, *state);
 
 	assert_true(becomes(own, "master"));
@@ -289,15 +202,15 @@ static void no_link_leads_out_of_a_root(void **state)
 	pid_t other;
 
 	/* The container's link leads to nothing in there, and to a file here. */
-	sandbox_write(&machine, "/etc/outside/master.cf", "");
-	other = start_container(*state, NULL, (struct image){ .flags = LINKED });
+	sandbox_write(&machine, CONTAINER_OUTSIDE "/master.cf", "");
+	other = container_start(*state, NULL, "/etc/postfix", CONTAINER_LINKED);
 	assert_not_found(0, NULL);
 	sandbox_end(other);
 }
 
 static void what_is_no_file_is_no_configuration(void **state)
 {
-	pid_t other = start_container(*state, NULL, (struct image){ .file = POSTFIX "/x" });
+	pid_t other = container_start(*state, NULL, POSTFIX "/x", 0);
 
 	assert_not_found(0, NULL);
 	sandbox_end(other);
@@ -306,8 +219,7 @@ static void what_is_no_file_is_no_configuration(void **state)
 /* A mail server locks its users' sessions up in their own folders. */
 static void a_folder_that_a_process_is_locked_up_in_is_no_container(void **state)
 {
-	pid_t jailed = start_container(*state, "/dovecot",
-				       (struct image){ .file = DOVECOT, .flags = CHROOTED });
+	pid_t jailed = container_start(*state, "/dovecot", DOVECOT, CONTAINER_CHROOTED);
 
 	assert_not_found(0, NULL);
 	sandbox_end(jailed);
@@ -316,38 +228,13 @@ static void a_folder_that_a_process_is_locked_up_in_is_no_container(void **state
 /* Anybody can make a root in a user namespace of his own. */
 static void a_root_of_another_user_namespace_is_no_container(void **state)
 {
-	pid_t users = start_container(*state, "/dovecot",
-				      (struct image){ .file = DOVECOT, .flags = OTHER_USERS });
+	pid_t users = container_start(*state, "/dovecot", DOVECOT, CONTAINER_OTHER_USERS);
 
 	assert_not_found(0, NULL);
 	sandbox_end(users);
 }
 
 /* ---- the oldest ---- */
-
-static void join_container(void *ctx)
-{
-	const pid_t pid = *(const pid_t *)ctx;
-	char path[PROCESS_PATH_MAX];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
-	fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		_exit(1);
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
-	if (setns(open(path, O_RDONLY | O_CLOEXEC), CLONE_NEWNS) < 0 || fchdir(fd) < 0 ||
-	    chroot(".") < 0)
-		_exit(1);
-	sandbox_ready();
-	sandbox_linger(NULL);
-}
-
-/* Another process in the same container. */
-static pid_t start_inside(pid_t pid)
-{
-	return sandbox_spawn_ready(join_container, &pid);
-}
 
 static void give_next_number(int number)
 {
@@ -371,10 +258,10 @@ static void the_oldest_process_is_the_anchor_whatever_its_number(void **state)
 	pid_t mail, later;
 
 	give_next_number(5000);
-	mail = start_container(*state, NULL, (struct image){ .file = POSTFIX });
+	mail = container_start(*state, NULL, POSTFIX, 0);
 	do { /* until the clock that start times are counted by has gone on */
 		give_next_number(300);
-		later = start_inside(mail);
+		later = container_join(mail);
 		if (start_of(later) == start_of(mail)) {
 			sandbox_end(later);
 			later = 0;
@@ -389,8 +276,8 @@ static void the_oldest_process_is_the_anchor_whatever_its_number(void **state)
 
 static void a_process_that_ended_but_was_not_waited_for_is_no_anchor(void **state)
 {
-	pid_t mail = start_container(*state, NULL, (struct image){ .file = POSTFIX });
-	pid_t later = start_inside(mail);
+	pid_t mail = container_start(*state, NULL, POSTFIX, 0);
+	pid_t later = container_join(mail);
 	siginfo_t info;
 
 	kill(mail, SIGKILL);
@@ -432,7 +319,7 @@ static void look_with_that_privilege(void *ctx)
 
 static void who_may_not_look_is_told_what_he_lacks(void **state)
 {
-	pid_t mail = start_container(*state, NULL, (struct image){ .file = POSTFIX });
+	pid_t mail = container_start(*state, NULL, POSTFIX, 0);
 
 	assert_int_equal(sandbox_in_child(look_without_privileges, NULL), 0);
 	assert_int_equal(sandbox_in_child(look_with_that_privilege, &mail), 0);
@@ -493,14 +380,7 @@ int main(int argc, char **argv)
 	int status;
 	pid_t pid;
 
-	if (argc == 5 && strcmp(argv[1], "--contain") == 0) {
-		const struct image image = {
-			.file = argv[3][0] ? argv[3] : NULL,
-			.flags = (unsigned)atoi(argv[4]),
-		};
-
-		contain(argv[2], &image);
-	}
+	container_continue(argc, argv);
 	if (argc == 2 && strcmp(argv[1], "--wait") == 0)
 		sandbox_linger(NULL);
 	sandbox_enter_private_mounts();
