@@ -9,7 +9,7 @@ Standard input is a JSON object:
     sync        have all written data on the disk before each name ([true])
     files       put back to what they were before each name's first command
     main_cf     the file whose age is set then, and age_s, how old it is to be
-    statuses    exit statuses that are no failure ([0])
+    statuses    {name: exit status that its commands have to end with} ([0])
 
 What stands in brackets is meant when it is left out.
 
@@ -40,8 +40,8 @@ def restore(texts):
                 file.write(text)
 
 
-def take(argv, statuses):
-    """Seconds from fork to exit."""
+def take(argv, wanted):
+    """Seconds from fork to exit, with the exit status that is wanted."""
     with open(os.devnull, "r+b") as null:
         start = time.perf_counter()
         pid = os.posix_spawn(find(argv[0]), argv, os.environ,
@@ -49,7 +49,7 @@ def take(argv, statuses):
                                            (os.POSIX_SPAWN_DUP2, null.fileno(), 1)])
         status = os.waitpid(pid, 0)[1]
         taken = time.perf_counter() - start
-    if os.waitstatus_to_exitcode(status) not in statuses:
+    if os.waitstatus_to_exitcode(status) != wanted:
         sys.exit(f"{argv} ended with {os.waitstatus_to_exitcode(status)}")
     return taken
 
@@ -66,7 +66,7 @@ def find(name):
 
 def main():
     plan = json.load(sys.stdin)
-    statuses = plan.get("statuses", [0])
+    statuses = plan.get("statuses", {})
     texts = {path: read(path) for path in plan["files"]}
     times = {name: [] for name in plan["commands"]}
     names = list(plan["commands"])
@@ -79,7 +79,8 @@ def main():
             if "main_cf" in plan:
                 stamp = time.time() - plan["age_s"]
                 os.utime(plan["main_cf"], (stamp, stamp))
-            times[name].append([take(argv, statuses) for argv in plan["commands"][name]])
+            times[name].append([take(argv, statuses.get(name, 0))
+                                for argv in plan["commands"][name]])
     restore(texts)
     json.dump(times, sys.stdout)
 
