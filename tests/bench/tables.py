@@ -30,13 +30,11 @@ def table(head, rows):
 SPREAD_HEAD = ["", "least", "quarter", "median", "three", "most", "ratio", "of the ratios"]
 
 
-def spread(label, values, base=None):
-    """A row below SPREAD_HEAD; with `base`, how many times longer than its values, pair by pair."""
+def spread(label, values, base):
+    """A row below SPREAD_HEAD; the ratio is how many times longer than the base's, pair by pair."""
     low, middle, high = quartiles(values)
     row = [label, *(f"{value * 1000:.1f}" for value in (min(values), low, middle, high,
                                                         max(values)))]
-    if base is None:
-        return row + ["", ""]
     ratios = [a / b for a, b in zip(values, base)]
     return row + [f"{statistics.median(ratios):.2f} x", f"{min(ratios):.2f}-{max(ratios):.2f}"]
 
