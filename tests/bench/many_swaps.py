@@ -12,7 +12,7 @@ import signal
 import time
 
 from configmap import CONF, FOLDER
-from lab import kubelet, mailhost, postern, started
+from lab import kubelet, mailhost, postern, processes, started
 
 # Where the number shows in the difference that --dry-run prints.
 PORTS_FROM = 20000
@@ -111,8 +111,7 @@ def memories(running):
     """{process: {field: KiB}} of PID 1 and the watching process."""
     found = {}
     for name, pid in (("PID 1", running.process.pid), ("watcher", running.watcher_pid())):
-        with open(f"/proc/{pid}/status", encoding="ascii") as lines:
-            fields = dict(line.split(":", 1) for line in lines)
+        fields = processes.status(pid)
         found[name] = {field: int(fields[field].split()[0]) for field in ("VmRSS", "RssAnon")}
     return found
 

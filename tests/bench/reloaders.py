@@ -15,7 +15,7 @@ import time
 
 import inside
 from configmap import CONF, FOLDER, NETWORK, PORT, Content, TimedVolume
-from lab import mailhost, postern, recipe, wait
+from lab import mailhost, postern, processes, recipe, wait
 
 QUIET_S = 0.2
 SETTLE_S = 0.1  # sidecar/settle.h: SETTLE_QUIET_MS
@@ -185,10 +185,9 @@ def process_with_number(mail, inner):
     """The process that the host knows by a number, as this machine knows it."""
     space = os.readlink(f"/proc/{mail.pid}/ns/pid")
     for name in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            with open(f"/proc/{name}/status", encoding="ascii", errors="replace") as status:
-                numbers = re.search(r"^NSpid:(.*)$", status.read(), re.M)[1].split()
-            if int(numbers[-1]) == inner and os.readlink(f"/proc/{name}/ns/pid") == space:
+        with contextlib.suppress(OSError, KeyError):  # it has ended
+            if os.readlink(f"/proc/{name}/ns/pid") == space and \
+                    processes.inner_number(name) == inner:
                 return int(name)
     raise ProcessLookupError(inner)
 

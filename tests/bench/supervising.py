@@ -4,13 +4,12 @@
 Of what it is compared with only forwarding and reaping is done; postern run is two processes, of
 which the second one watches.
 """
-import os
 import re
 import statistics
 import time
 
 import inside
-from lab import Lab, mailhost, postern, started, wait
+from lab import Lab, mailhost, postern, processes, started, wait
 from tables import quartiles, table
 
 # Name and the arguments that come before the command, where it is not PID 1.
@@ -67,24 +66,24 @@ def bench_idle(release, seconds):
     lock file in the folder of the pid file, which the watcher watches and then wakes up for.
     """
     with started(release) as lab, Lab(release, with_balancer=False) as bare:
-        processes = {}
+        pids = {}
         for host in (lab.mail, bare.mail):
             host.configure_postern(postern.conf("resync = 0\n"))
         running = postern.Postern(lab.mail).start()
         running.wait_current()
-        processes["postern run, 8 twins"] = running.process.pid
-        processes["  its watcher"] = running.watcher_pid()
+        pids["postern run, 8 twins"] = running.process.pid
+        pids["  its watcher"] = running.watcher_pid()
         for name, argv in {"postern run, no servers": RUN, **others(bare.mail)}.items():
             outside = bare.mail.spawn([*AS_INIT, *argv, "sleep", "infinity"])
-            processes[name] = wait.until(lambda: child(outside.pid), name)
+            pids[name] = wait.until(lambda: init_below(outside.pid), name)
             if argv is RUN:
-                first = processes[name]
-                processes["  its watcher "] = wait.until(
-                    lambda: child(first, "postern-watch"), "the watching process")
+                first = pids[name]
+                pids["  its watcher "] = wait.until(
+                    lambda: watcher_below(first), "the watching process")
         time.sleep(SETTLE_S)
-        before = {name: switches(pid) for name, pid in processes.items()}
+        before = {name: switches(pid) for name, pid in pids.items()}
         time.sleep(seconds)
-        rows = [row(name, pid, before[name]) for name, pid in processes.items()]
+        rows = [row(name, pid, before[name]) for name, pid in pids.items()]
     print(f"Nothing happens for {seconds:g} s: context switches, memory in KiB\n")
     table(["process", "voluntary", "others", "VmRSS", "RssAnon", "Pss", "Private"], rows)
 
@@ -108,12 +107,12 @@ def read_fields(pid, name):
                 in re.findall(r"^(\w+):\s*(\d+)(?: kB)?$", file.read(), re.M)}
 
 
-def child(pid, comm=None):
-    """The first child of a process, or the one of that name; None when there is none yet."""
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as listed:
-        for found in map(int, listed.read().split()):
-            with open(f"/proc/{found}/comm", encoding="ascii") as file:
-                name = file.read().strip()
-            if name == comm or (comm is None and name != os.path.basename(AS_INIT[0])):
-                return found
-    return None
+def init_below(pid):
+    """The process 1 that `unshare` made of its child; None when it is no other program yet."""
+    return next((found for found in processes.children(pid)
+                 if processes.name(found) not in (AS_INIT[0], None)), None)
+
+
+def watcher_below(pid):
+    return next((found for found in processes.children(pid)
+                 if processes.name(found) == processes.WATCHER), None)
