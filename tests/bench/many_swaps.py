@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import time
+import traceback
 
 from configmap import CONF, FOLDER
 from lab import kubelet, mailhost, postern, processes, started
@@ -77,10 +78,11 @@ def bench_many_swaps(release, swaps):
         start = time.perf_counter()
         swapping = swap_in_background(volume, 4, swaps)
         reads = Reads()
-        while os.waitpid(swapping, os.WNOHANG)[0] == 0:
+        while (ended := os.waitpid(swapping, os.WNOHANG)) == (0, 0):
             reads.count(mail.run([mailhost.POSTERN, "--config", CONF, "--log-level", "error",
                                   "patch", "--dry-run"], check=False))
         swapped = time.perf_counter()
+        assert ended[1] == 0, "the swapping process failed"
         after = wait_for(running, 3 + swaps)
         in_force = time.perf_counter()
         show(swaps, swapped - start, in_force - swapped, reads, mail, running, before, after,
@@ -96,8 +98,11 @@ def swap_in_background(volume, first, swaps):
         try:
             for number in range(first, first + swaps):
                 volume.write(generation(number))
-        finally:
             os._exit(0)  # the lab is not ours to take down
+        except OSError:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
     return pid
 
 
