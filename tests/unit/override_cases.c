@@ -39,11 +39,11 @@ static int live(const struct override_case *c, struct life *life, struct error *
 {
 	int rc;
 
-	buf_add_text(&life->text, c->text);
+	buf_add_text(&life->text, c->life.text);
 	rc = buf_check(&life->text, err);
 	for (size_t i = 0; rc == 0 && i < OVERRIDE_EVENTS_MAX; i++)
-		if (c->events[i].apply || c->events[i].from)
-			rc = happen(life, c->kind, &c->events[i], err);
+		if (c->life.events[i].apply || c->life.events[i].from)
+			rc = happen(life, c->kind, &c->life.events[i], err);
 	return rc;
 }
 

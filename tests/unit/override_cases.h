@@ -30,10 +30,14 @@ struct override_event {
 
 enum { OVERRIDE_EVENTS_MAX = 8 };
 
+struct override_life {
+	const char *text;                                  /* of the file at first */
+	struct override_event events[OVERRIDE_EVENTS_MAX]; /* an empty one ends them */
+};
+
 struct override_case {
 	enum override_kind kind;
-	const char *text;
-	struct override_event events[OVERRIDE_EVENTS_MAX]; /* an empty one ends them */
+	struct override_life life;
 };
 
 /* What the file holds in the end.  Takes a struct override_case, as do the next two. */

@@ -11,41 +11,45 @@
 #define FOREIGN "notice: main.cf: a: somebody else has changed it: "
 
 struct row {
-	struct override_case life;
+	struct override_life life;
 	const char *text;
 };
 
+static void expect(void (*expect_one)(unit_body *body, const void *ctx, const char *text),
+		   unit_body *body, const struct row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct override_case main_cf = { OVERRIDE_MAIN_CF, rows[i].life };
+
+		expect_one(body, &main_cf, rows[i].text);
+	}
+}
+
 static void expect_texts(const struct row *rows, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		unit_expect_text(override_text_body, &rows[i].life, rows[i].text);
+	expect(unit_expect_text, override_text_body, rows, n);
 }
 
 static void expect_notes(const struct row *rows, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		unit_expect_once(override_notes_body, &rows[i].life, rows[i].text);
+	expect(unit_expect_once, override_notes_body, rows, n);
 }
 
 static void the_last_assignment_is_replaced_where_it_stands(void **state)
 {
 	static const struct row rows[] = {
-		{ { OVERRIDE_MAIN_CF, "a = 1\nb = 2\n", { APPLY("a = 3\n") } }, "a = 3\nb = 2\n" },
-		{ { OVERRIDE_MAIN_CF, "a=1\nb = 2", { APPLY("b=  x   y \n") } }, "a=1\nb = x y" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\na = 2\n", { APPLY("a = 3\n") } }, "a = 1\na = 3\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n# in\n  2\n# out\nb = 1\n", { APPLY("a = 3\n") } },
+		{ { "a = 1\nb = 2\n", { APPLY("a = 3\n") } }, "a = 3\nb = 2\n" },
+		{ { "a=1\nb = 2", { APPLY("b=  x   y \n") } }, "a=1\nb = x y" },
+		{ { "a = 1\na = 2\n", { APPLY("a = 3\n") } }, "a = 1\na = 3\n" },
+		{ { "a = 1\n# in\n  2\n# out\nb = 1\n", { APPLY("a = 3\n") } },
 		  "a = 3\n# out\nb = 1\n" },
-		{ { OVERRIDE_MAIN_CF, "a\n = 1 \r\nb = 1\n", { APPLY("a = 3\n") } },
-		  "a = 3 \r\nb = 1\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a =\n") } }, "a =\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 2\na = 3\n") } }, "a = 3\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 2,\r\n  3\r\n# c\n\t4\r\n") } },
-		  "a = 2, 3 4\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = # 2\n") } }, "a = # 2\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\nb = 2\n", { APPLY("a = x\\\n") } },
-		  "a = x\\\nb = 2\n" },
-		{ { OVERRIDE_MAIN_CF, "#a = 0\n a = 1\n", { APPLY("a = 2\n") } },
-		  "#a = 0\n a = 1\na = 2\n" },
+		{ { "a\n = 1 \r\nb = 1\n", { APPLY("a = 3\n") } }, "a = 3 \r\nb = 1\n" },
+		{ { "a = 1\n", { APPLY("a =\n") } }, "a =\n" },
+		{ { "a = 1\n", { APPLY("a = 2\na = 3\n") } }, "a = 3\n" },
+		{ { "a = 1\n", { APPLY("a = 2,\r\n  3\r\n# c\n\t4\r\n") } }, "a = 2, 3 4\n" },
+		{ { "a = 1\n", { APPLY("a = # 2\n") } }, "a = # 2\n" },
+		{ { "a = 1\nb = 2\n", { APPLY("a = x\\\n") } }, "a = x\\\nb = 2\n" },
+		{ { "#a = 0\n a = 1\n", { APPLY("a = 2\n") } }, "#a = 0\n a = 1\na = 2\n" },
 	};
 
 	(void)state;
@@ -55,12 +59,10 @@ static void the_last_assignment_is_replaced_where_it_stands(void **state)
 static void a_parameter_that_is_not_set_is_added_at_the_end(void **state)
 {
 	static const struct row rows[] = {
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("b = 2\nc = 3\n") } },
-		  "a = 1\nb = 2\nc = 3\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1", { APPLY("b = 2\nc = 3\n") } },
-		  "a = 1\nb = 2\nc = 3" },
-		{ { OVERRIDE_MAIN_CF, "", { APPLY("b = 2\nc = 3") } }, "b = 2\nc = 3\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n  ", { APPLY("A = 2\n") } }, "a = 1\n  \nA = 2" },
+		{ { "a = 1\n", { APPLY("b = 2\nc = 3\n") } }, "a = 1\nb = 2\nc = 3\n" },
+		{ { "a = 1", { APPLY("b = 2\nc = 3\n") } }, "a = 1\nb = 2\nc = 3" },
+		{ { "", { APPLY("b = 2\nc = 3") } }, "b = 2\nc = 3\n" },
+		{ { "a = 1\n  ", { APPLY("A = 2\n") } }, "a = 1\n  \nA = 2" },
 	};
 
 	(void)state;
@@ -70,12 +72,12 @@ static void a_parameter_that_is_not_set_is_added_at_the_end(void **state)
 static void nothing_is_written_when_it_stands_as_wanted(void **state)
 {
 	static const struct row rows[] = {
-		{ { OVERRIDE_MAIN_CF, "a=1\n", { APPLY("a = 1\n") } }, "a=1\n" },
-		{ { OVERRIDE_MAIN_CF, "a = x,\n  y\n", { APPLY("a = x, y\n") } }, "a = x,\n  y\n" },
-		{ { OVERRIDE_MAIN_CF, "a = x, y\n", { APPLY("a = x,\n   y\n") } }, "a = x, y\n" },
-		{ { OVERRIDE_MAIN_CF, "a =\n", { APPLY("a =\n") } }, "a =\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 2\n"), APPLY("a=2") } }, "a = 2\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("") } }, "a = 1\n" },
+		{ { "a=1\n", { APPLY("a = 1\n") } }, "a=1\n" },
+		{ { "a = x,\n  y\n", { APPLY("a = x, y\n") } }, "a = x,\n  y\n" },
+		{ { "a = x, y\n", { APPLY("a = x,\n   y\n") } }, "a = x, y\n" },
+		{ { "a =\n", { APPLY("a =\n") } }, "a =\n" },
+		{ { "a = 1\n", { APPLY("a = 2\n"), APPLY("a=2") } }, "a = 2\n" },
+		{ { "a = 1\n", { APPLY("") } }, "a = 1\n" },
 	};
 
 	(void)state;
@@ -85,28 +87,13 @@ static void nothing_is_written_when_it_stands_as_wanted(void **state)
 static void what_stood_there_before_comes_back(void **state)
 {
 	static const struct row rows[] = {
-		{ { OVERRIDE_MAIN_CF, "a=1\n# c\n 2 \nb = 2\n", { APPLY("a = 3\n"), APPLY("") } },
+		{ { "a=1\n# c\n 2 \nb = 2\n", { APPLY("a = 3\n"), APPLY("") } },
 		  "a=1\n# c\n 2 \nb = 2\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
-		    { APPLY("a = 2\n"), APPLY("a = 3\n"), APPLY("") } },
-		  "a = 1\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1",
-		    { APPLY("b = 2\nc = 3\n"), APPLY("c = 3\n"), APPLY("") } },
-		  "a = 1" },
-		{ { OVERRIDE_MAIN_CF,
-		    "",
-		    { APPLY("b = 2\nc = 3\n"), APPLY("c = 3\n"), APPLY("") } },
-		  "" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
-		    { APPLY("b = 2\n"), APPLY("b = 3\n"), APPLY("") } },
-		  "a = 1\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
-		    { APPLY("a = 2\n"), APPLY("a = 1\n"), APPLY("") } },
-		  "a = 1\n" },
+		{ { "a = 1\n", { APPLY("a = 2\n"), APPLY("a = 3\n"), APPLY("") } }, "a = 1\n" },
+		{ { "a = 1", { APPLY("b = 2\nc = 3\n"), APPLY("c = 3\n"), APPLY("") } }, "a = 1" },
+		{ { "", { APPLY("b = 2\nc = 3\n"), APPLY("c = 3\n"), APPLY("") } }, "" },
+		{ { "a = 1\n", { APPLY("b = 2\n"), APPLY("b = 3\n"), APPLY("") } }, "a = 1\n" },
+		{ { "a = 1\n", { APPLY("a = 2\n"), APPLY("a = 1\n"), APPLY("") } }, "a = 1\n" },
 	};
 
 	(void)state;
@@ -116,20 +103,15 @@ static void what_stood_there_before_comes_back(void **state)
 static void edits_by_others_elsewhere_stay(void **state)
 {
 	static const struct row rows[] = {
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\nb = 2\n",
+		{ { "a = 1\nb = 2\n",
 		    { APPLY("a = 3\nc = 4\n"), EDIT("b = 2\n", "b = 5\n# x\n"),
 		      EDIT("c = 4\n", "c = 4\nd = 6\n"), APPLY("") } },
 		  "a = 1\nb = 5\n# x\nd = 6\n" },
 		/* Whoever adds a line ends the one before. */
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1",
-		    { APPLY("c = 4\n"), EDIT("c = 4", "c = 4\nd = 6\n"), APPLY("") } },
+		{ { "a = 1", { APPLY("c = 4\n"), EDIT("c = 4", "c = 4\nd = 6\n"), APPLY("") } },
 		  "a = 1\nd = 6\n" },
 		/* As postconf(1) writes it. */
-		{ { OVERRIDE_MAIN_CF,
-		    "a=1\nb=2\n",
-		    { APPLY("a=x   y"), EDIT("b=2", "b = 2"), APPLY("") } },
+		{ { "a=1\nb=2\n", { APPLY("a=x   y"), EDIT("b=2", "b = 2"), APPLY("") } },
 		  "a=1\nb = 2\n" },
 	};
 
@@ -140,7 +122,7 @@ static void edits_by_others_elsewhere_stay(void **state)
 /* 1 stands there, 2 is applied, somebody makes it 9. */
 #define CHANGED(...)                                                                               \
 	{                                                                                          \
-		OVERRIDE_MAIN_CF, "a = 1\n",                                                       \
+		"a = 1\n",                                                                         \
 		{                                                                                  \
 			APPLY("a = 2\n"), EDIT("a = 2", "a = 9"), __VA_ARGS__                      \
 		}                                                                                  \
@@ -155,14 +137,9 @@ static void what_somebody_else_changed_is_theirs(void **state)
 		{ CHANGED(APPLY("a = 9\n")), "a = 9\n" },
 		{ CHANGED(APPLY("a = 9\n"), APPLY("")), "a = 9\n" },
 		/* a later duplicate is what Postfix uses */
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
-		    { APPLY("a = 2\n"), EDIT("a = 2\n", "a = 2\na = 9\n"), APPLY("") } },
+		{ { "a = 1\n", { APPLY("a = 2\n"), EDIT("a = 2\n", "a = 2\na = 9\n"), APPLY("") } },
 		  "a = 2\na = 9\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "b = 1\n",
-		    { APPLY("a = 2\n"), EDIT("a = 2\n", ""), APPLY("") } },
-		  "b = 1\n" },
+		{ { "b = 1\n", { APPLY("a = 2\n"), EDIT("a = 2\n", ""), APPLY("") } }, "b = 1\n" },
 	};
 	static const struct row notes[] = {
 		{ CHANGED(APPLY("")), FOREIGN "what stands there now is left alone\n" },
@@ -181,32 +158,21 @@ static void what_somebody_else_changed_is_theirs(void **state)
 static void what_was_found_stays_and_is_said_to(void **state)
 {
 	static const struct row rows[] = {
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 1\n"), APPLY("") } }, "a = 1\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 1\n"), APPLY("a = 2\n") } },
-		  "a = 2\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
-		    { APPLY("a = 1\n"), APPLY("a = 2\n"), APPLY("") } },
-		  "a = 1\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
+		{ { "a = 1\n", { APPLY("a = 1\n"), APPLY("") } }, "a = 1\n" },
+		{ { "a = 1\n", { APPLY("a = 1\n"), APPLY("a = 2\n") } }, "a = 2\n" },
+		{ { "a = 1\n", { APPLY("a = 1\n"), APPLY("a = 2\n"), APPLY("") } }, "a = 1\n" },
+		{ { "a = 1\n",
 		    { APPLY("a = 1\n"), APPLY("a = 2\n"), APPLY("a = 3\n"), APPLY("") } },
 		  "a = 1\n" },
 	};
 	static const struct row notes[] = {
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 1\n") } }, "" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 1\n"), APPLY("") } }, STAYS },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 1\n"), APPLY(""), APPLY("") } }, "" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 1\n"), APPLY("a = 2\n") } }, "" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
-		    { APPLY("a = 1\n"), APPLY("a = 2\n"), APPLY("") } },
-		  BACK },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
-		    { APPLY("a = 1\n"), CRASH("a = 2\n"), APPLY("") } },
-		  STAYS },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 2\n"), APPLY("") } }, "" },
+		{ { "a = 1\n", { APPLY("a = 1\n") } }, "" },
+		{ { "a = 1\n", { APPLY("a = 1\n"), APPLY("") } }, STAYS },
+		{ { "a = 1\n", { APPLY("a = 1\n"), APPLY(""), APPLY("") } }, "" },
+		{ { "a = 1\n", { APPLY("a = 1\n"), APPLY("a = 2\n") } }, "" },
+		{ { "a = 1\n", { APPLY("a = 1\n"), APPLY("a = 2\n"), APPLY("") } }, BACK },
+		{ { "a = 1\n", { APPLY("a = 1\n"), CRASH("a = 2\n"), APPLY("") } }, STAYS },
+		{ { "a = 1\n", { APPLY("a = 2\n"), APPLY("") } }, "" },
 	};
 
 	(void)state;
@@ -217,34 +183,23 @@ static void what_was_found_stays_and_is_said_to(void **state)
 static void a_crash_between_record_and_file_loses_nothing(void **state)
 {
 	static const struct row rows[] = {
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { CRASH("a = 2\n"), APPLY("a = 2\n") } },
-		  "a = 2\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
-		    { CRASH("a = 2\n"), APPLY("a = 2\n"), APPLY("") } },
-		  "a = 1\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { CRASH("a = 2\n"), APPLY("") } }, "a = 1\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
+		{ { "a = 1\n", { CRASH("a = 2\n"), APPLY("a = 2\n") } }, "a = 2\n" },
+		{ { "a = 1\n", { CRASH("a = 2\n"), APPLY("a = 2\n"), APPLY("") } }, "a = 1\n" },
+		{ { "a = 1\n", { CRASH("a = 2\n"), APPLY("") } }, "a = 1\n" },
+		{ { "a = 1\n",
 		    { APPLY("a = 2\n"), CRASH("a = 3\n"), APPLY("a = 3\n"), APPLY("") } },
 		  "a = 1\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
+		{ { "a = 1\n",
 		    { APPLY("a = 2\n"), CRASH("a = 3\n"), APPLY("a = 4\n"), APPLY("") } },
 		  "a = 1\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
+		{ { "a = 1\n",
 		    { APPLY("a = 2\n"), CRASH("a = 3\n"), APPLY("a = 2\n"), APPLY("") } },
 		  "a = 1\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 2\n"), CRASH(""), APPLY("") } },
+		{ { "a = 1\n", { APPLY("a = 2\n"), CRASH(""), APPLY("") } }, "a = 1\n" },
+		{ { "a = 1\n", { APPLY("a = 2\n"), CRASH(""), APPLY("a = 3\n"), APPLY("") } },
 		  "a = 1\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
-		    { APPLY("a = 2\n"), CRASH(""), APPLY("a = 3\n"), APPLY("") } },
-		  "a = 1\n" },
-		{ { OVERRIDE_MAIN_CF, "b = 1\n", { APPLY("a = 2\n"), CRASH(""), APPLY("") } },
-		  "b = 1\n" },
-		{ { OVERRIDE_MAIN_CF, "b = 1\n", { CRASH("a = 2\n"), APPLY("") } }, "b = 1\n" },
+		{ { "b = 1\n", { APPLY("a = 2\n"), CRASH(""), APPLY("") } }, "b = 1\n" },
+		{ { "b = 1\n", { CRASH("a = 2\n"), APPLY("") } }, "b = 1\n" },
 	};
 
 	(void)state;
@@ -254,29 +209,26 @@ static void a_crash_between_record_and_file_loses_nothing(void **state)
 static void the_record_tells_what_was_there(void **state)
 {
 	static const struct row rows[] = {
-		{ { OVERRIDE_MAIN_CF, "a = 1\nb = x\n", { APPLY("a = 2\nb = x\nc = 3\n") } },
+		{ { "a = 1\nb = x\n", { APPLY("a = 2\nb = x\nc = 3\n") } },
 		  "postern-overrides 1\n"
 		  "written =main.cf =a =a%20=%201 =a%20=%202 -\n"
 		  "found =main.cf =b - =b%20=%20x -\n"
 		  "written =main.cf =c - =c%20=%203 -\n"
 		  "end 3\n" },
-		{ { OVERRIDE_MAIN_CF,
-		    "a = 1\n",
-		    { APPLY("a = 1\n"), APPLY("a = 2\n"), APPLY("a = 3\n") } },
+		{ { "a = 1\n", { APPLY("a = 1\n"), APPLY("a = 2\n"), APPLY("a = 3\n") } },
 		  "postern-overrides 1\n"
 		  "changed =main.cf =a =a%20=%201 =a%20=%203 =a%20=%202\n"
 		  "end 1\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 2\n"), APPLY("") } },
+		{ { "a = 1\n", { APPLY("a = 2\n"), APPLY("") } },
 		  "postern-overrides 1\n"
 		  "undone =main.cf =a - =a%20=%201 =a%20=%202\n"
 		  "end 1\n" },
-		{ { OVERRIDE_MAIN_CF, "a = 1\n", { APPLY("a = 2\n"), APPLY(""), APPLY("") } },
+		{ { "a = 1\n", { APPLY("a = 2\n"), APPLY(""), APPLY("") } },
 		  "postern-overrides 1\nend 0\n" },
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		unit_expect_text(override_record_body, &rows[i].life, rows[i].text);
+	expect(unit_expect_text, override_record_body, rows, ARRAY_SIZE(rows));
 }
 
 static void a_line_that_is_no_setting_is_refused(void **state)
@@ -303,8 +255,7 @@ static void a_line_that_is_no_setting_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct override_case life = { OVERRIDE_MAIN_CF,
-					      "z = 1\n",
-					      { APPLY(cases[i].override) } };
+					      { "z = 1\n", { APPLY(cases[i].override) } } };
 
 		unit_expect_error(override_text_body, &life, -EINVAL, cases[i].message);
 	}

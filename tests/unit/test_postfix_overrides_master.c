@@ -10,19 +10,23 @@ struct row {
 	const char *wanted;
 };
 
+static void expect_text(const struct override_life *life, const char *text)
+{
+	const struct override_case master_cf = { OVERRIDE_MASTER_CF, *life };
+
+	unit_expect_text(override_text_body, &master_cf, text);
+}
+
 /* Also that taking the override out restores the file. */
 static void expect(const struct row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct override_case applied = { OVERRIDE_MASTER_CF,
-						 rows[i].text,
-						 { APPLY(rows[i].override) } };
-		struct override_case undone = { OVERRIDE_MASTER_CF,
-						rows[i].text,
-						{ APPLY(rows[i].override), APPLY("") } };
+		const struct override_life applied = { rows[i].text, { APPLY(rows[i].override) } };
+		const struct override_life undone = { rows[i].text,
+						      { APPLY(rows[i].override), APPLY("") } };
 
-		unit_expect_text(override_text_body, &applied, rows[i].wanted);
-		unit_expect_text(override_text_body, &undone, rows[i].text);
+		expect_text(&applied, rows[i].wanted);
+		expect_text(&undone, rows[i].text);
 	}
 }
 
@@ -84,8 +88,8 @@ static void lines_of_no_service_are_passed_over(void **state)
 	};
 	struct override_case notes = {
 		OVERRIDE_MASTER_CF,
-		SMTP "\n1 inet n - n - - smtpd -o postern_twin_of=smtp\n",
-		{ APPLY("\n25/inet/a=1\nSMTP/inet/a=1\n1/inet/a=1\n") },
+		{ SMTP "\n1 inet n - n - - smtpd -o postern_twin_of=smtp\n",
+		  { APPLY("\n25/inet/a=1\nSMTP/inet/a=1\n1/inet/a=1\n") } },
 	};
 
 	(void)state;
@@ -129,8 +133,7 @@ static void what_postconf_refuses_is_passed_over(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct override_case life = { OVERRIDE_MASTER_CF,
-					      SMTP "\n",
-					      { APPLY(cases[i].override) } };
+					      { SMTP "\n", { APPLY(cases[i].override) } } };
 
 		cleanup_buf struct buf said = BUF_INIT;
 
@@ -148,8 +151,7 @@ static void control_characters_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(overrides); i++) {
 		struct override_case life = { OVERRIDE_MASTER_CF,
-					      SMTP "\n",
-					      { APPLY(overrides[i]) } };
+					      { SMTP "\n", { APPLY(overrides[i]) } } };
 
 		unit_expect_error(override_text_body, &life, -EINVAL, "1: a control character");
 	}
@@ -167,8 +169,7 @@ static void an_entry_that_takes_no_option_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
 		struct override_case life = { OVERRIDE_MASTER_CF,
-					      entries[i],
-					      { APPLY("smtp/inet/a=2\n") } };
+					      { entries[i], { APPLY("smtp/inet/a=2\n") } } };
 
 		unit_expect_error(override_text_body, &life, -EINVAL,
 				  "1: smtp/inet: the option a cannot be set in this entry");
@@ -178,12 +179,11 @@ static void an_entry_that_takes_no_option_is_refused(void **state)
 static void others_may_edit_the_entry_in_between(void **state)
 {
 	static const struct {
-		struct override_case life;
+		struct override_life life;
 		const char *wanted;
 	} rows[] = {
 		/* as postconf(1) lays it out */
-		{ { OVERRIDE_MASTER_CF,
-		    SMTP " -o a={1}\n  -o { b = 2 } -v\n",
+		{ { SMTP " -o a={1}\n  -o { b = 2 } -v\n",
 		    { APPLY("smtp/inet/b=3\nsmtp/inet/c=4\n"),
 		      EDIT(SMTP " -o a={1}\n  -o b=3 -v\n    -o c=4\n",
 			   "smtp       inet  n       -       n       -       -       smtpd\n"
@@ -192,31 +192,25 @@ static void others_may_edit_the_entry_in_between(void **state)
 		  "smtp       inet  n       -       n       -       -       smtpd\n"
 		  "    -o a={1}\n    -o { b = 2 } -v\n    -o d=5\n" },
 		/* a comment in between */
-		{ { OVERRIDE_MASTER_CF,
-		    SMTP "\n",
+		{ { SMTP "\n",
 		    { APPLY("smtp/inet/c=4\n"), EDIT("\n    -o c=4", "\n# x\n    -o c=4 -v"),
 		      APPLY("") } },
 		  SMTP "\n# x\n     -v\n" },
 		/* theirs now */
-		{ { OVERRIDE_MASTER_CF,
-		    SMTP "\n",
-		    { APPLY("smtp/inet/c=4\n"), EDIT("c=4", "c=5"), APPLY("") } },
+		{ { SMTP "\n", { APPLY("smtp/inet/c=4\n"), EDIT("c=4", "c=5"), APPLY("") } },
 		  SMTP "\n    -o c=5\n" },
-		{ { OVERRIDE_MASTER_CF,
-		    SMTP "\n",
+		{ { SMTP "\n",
 		    { APPLY("smtp/inet/c=4\n"), EDIT("c=4", "c=5"), APPLY("smtp/inet/c=4\n"),
 		      APPLY("") } },
 		  SMTP "\n    -o c=5\n" },
 		/* the service is gone, and comes back */
-		{ { OVERRIDE_MASTER_CF,
-		    SMTP " -o c=1\n",
+		{ { SMTP " -o c=1\n",
 		    { APPLY("smtp/inet/c=4\n"), EDIT(SMTP " -o c=4\n", "# gone\n"),
 		      APPLY("smtp/inet/c=4\n"), EDIT("# gone\n", SMTP " -o c=6\n"),
 		      APPLY("smtp/inet/c=4\n"), APPLY("") } },
 		  SMTP " -o c=6\n" },
 		/* two of the same type go at once, in any order */
-		{ { OVERRIDE_MASTER_CF,
-		    SMTP "\n",
+		{ { SMTP "\n",
 		    { APPLY("smtp/inet/a=1\nsmtp/inet/b=2\nsmtp/inet/c=3\n"),
 		      APPLY("smtp/inet/b=2\nsmtp/inet/d=5\n"), APPLY("smtp/inet/d=5\n"),
 		      APPLY("") } },
@@ -225,30 +219,24 @@ static void others_may_edit_the_entry_in_between(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		unit_expect_text(override_text_body, &rows[i].life, rows[i].wanted);
+		expect_text(&rows[i].life, rows[i].wanted);
 }
 
 static void a_crash_between_record_and_file_loses_nothing(void **state)
 {
-	static const struct override_case lives[] = {
-		{ OVERRIDE_MASTER_CF,
-		  SMTP "\n",
-		  { CRASH("smtp/inet/a=1\n"), APPLY("smtp/inet/a=1\n"), APPLY("") } },
-		{ OVERRIDE_MASTER_CF, SMTP " -o a=0\n", { CRASH("smtp/inet/a=1\n"), APPLY("") } },
-		{ OVERRIDE_MASTER_CF,
-		  SMTP " -o a=0\n",
+	static const struct override_life lives[] = {
+		{ SMTP "\n", { CRASH("smtp/inet/a=1\n"), APPLY("smtp/inet/a=1\n"), APPLY("") } },
+		{ SMTP " -o a=0\n", { CRASH("smtp/inet/a=1\n"), APPLY("") } },
+		{ SMTP " -o a=0\n",
 		  { APPLY("smtp/inet/a=1\n"), CRASH("smtp/inet/a=2\n"), APPLY("") } },
-		{ OVERRIDE_MASTER_CF,
-		  SMTP "\n",
+		{ SMTP "\n",
 		  { APPLY("smtp/inet/a=1\n"), CRASH(""), APPLY("smtp/inet/a=3\n"), APPLY("") } },
-		{ OVERRIDE_MASTER_CF,
-		  SMTP "\n",
-		  { APPLY("smtp/inet/a=1\n"), CRASH(""), APPLY("") } },
+		{ SMTP "\n", { APPLY("smtp/inet/a=1\n"), CRASH(""), APPLY("") } },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(lives); i++)
-		unit_expect_text(override_text_body, &lives[i], lives[i].text);
+		expect_text(&lives[i], lives[i].text);
 }
 
 static int with_record_body(const void *ctx, struct buf *out, struct error *err)
@@ -284,8 +272,7 @@ static void a_record_cannot_smuggle_anything_in(void **state)
 static void a_master_cf_that_is_broken_is_refused(void **state)
 {
 	struct override_case life = { OVERRIDE_MASTER_CF,
-				      "smtp inet n\n",
-				      { APPLY("smtp/inet/a=1\n") } };
+				      { "smtp inet n\n", { APPLY("smtp/inet/a=1\n") } } };
 
 	(void)state;
 	unit_expect_error(override_text_body, &life, -EINVAL, "1: bad field count");
