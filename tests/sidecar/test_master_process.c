@@ -265,15 +265,22 @@ static void a_master_whose_program_file_was_replaced_is_found(void **state)
 
 /* ---- signals ---- */
 
+static sigset_t block(int number)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return set;
+}
+
 static void end_by_hangup(void *ctx)
 {
-	sigset_t hangup;
+	const sigset_t hangup = block(SIGHUP);
 	int got = 0;
 
 	(void)ctx;
-	sigemptyset(&hangup);
-	sigaddset(&hangup, SIGHUP);
-	sigprocmask(SIG_BLOCK, &hangup, NULL);
 	sandbox_ready();
 	sigwait(&hangup, &got);
 	_exit(got == SIGHUP ? 42 : 1);
@@ -312,13 +319,10 @@ static void a_master_that_ended_is_not_alive_and_cannot_be_reloaded(void **state
 
 static void start_slowly(void *ctx)
 {
-	sigset_t go;
+	const sigset_t go = block(SIGUSR1);
 	int got;
 
 	(void)ctx;
-	sigemptyset(&go);
-	sigaddset(&go, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &go, NULL);
 	signal(SIGHUP, SIG_DFL);
 	sigwait(&go, &got);
 	signal(SIGHUP, SIG_IGN); /* nor is this what a master does that is ready */
@@ -383,15 +387,10 @@ static void a_master_that_ends_while_it_starts_is_not_waited_for(void **state)
 
 /* ---- process namespaces ---- */
 
-struct inner {
-	int fd; /* where the number is told that the process has here */
-	pid_t number;
-};
-
-/* A process whose own number is another than the one it has here. */
+/* A process whose own number is another than the one it has here, which is told. */
 static void wait_below(void *ctx)
 {
-	const struct inner *inner = ctx;
+	const int *fd = ctx;
 	char text[32];
 	pid_t pid;
 
@@ -403,7 +402,7 @@ static void wait_below(void *ctx)
 		sandbox_linger(NULL);
 	}
 	snprintf(text, sizeof(text), "%d", (int)pid);
-	if (pid < 0 || write(inner->fd, text, strlen(text) + 1) < 0)
+	if (pid < 0 || write(*fd, text, strlen(text) + 1) < 0)
 		_exit(1);
 	sandbox_linger(NULL);
 }
@@ -412,14 +411,12 @@ static void a_master_below_is_found_by_its_own_number(void **state)
 {
 	const struct sandbox *s = *state;
 	CLEANUP(master_process_release) struct master_process master = MASTER_PROCESS_INIT;
-	struct inner inner;
 	char text[32] = "";
 	int fds[2];
 	pid_t parent, outer;
 
 	assert_int_equal(pipe(fds), 0);
-	inner.fd = fds[1];
-	parent = sandbox_spawn(wait_below, &inner);
+	parent = sandbox_spawn(wait_below, &fds[1]);
 	assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
 	outer = (pid_t)atoi(text);
 	write_pid(s, 1);
