@@ -2,12 +2,12 @@
 /* inputs: postern.conf and the override files of one ConfigMap are of one generation. */
 #include "kubelet.h"
 #include "sandbox.h"
+#include "swaps.h"
 
 #include "patchers/base/notes.h"
 #include "patchers/inet_service.h"
 #include "sidecar/inputs.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #define FOLDER "/volume"
@@ -30,18 +30,7 @@ static void write_generation(const struct sandbox *s, int i)
 	kubelet_write(sandbox_path(s, FOLDER), KUBELET_NEW, keys);
 }
 
-static void swap_many_times(void *ctx)
-{
-	for (int i = 1; i <= SWAPS; i++)
-		write_generation(ctx, i);
-}
-
-struct tally {
-	int read, mixed, replaced, others;
-	long last;
-};
-
-static void read_once(const struct sandbox *s, struct tally *tally)
+static void read_once(const struct sandbox *s, struct swaps_tally *tally)
 {
 	CLEANUP(inputs_release) struct inputs inputs = INPUTS_INIT;
 	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
@@ -58,40 +47,29 @@ static void read_once(const struct sandbox *s, struct tally *tally)
 
 	rc = inputs_read(&request, &inputs, &notes, &err);
 	if (rc < 0) {
-		tally->replaced += rc == -EAGAIN;
-		tally->others += rc != -EAGAIN;
+		swaps_count_failure(tally, rc);
 		return;
 	}
 	number = strtol(buf_text(&inputs.overrides.files[OVERRIDE_MAIN_CF].text), NULL, 10);
-	tally->read++;
-	tally->mixed += number != (long)inputs.settings.resync_s;
+	if (number == (long)inputs.settings.resync_s)
+		tally->whole++;
+	else
+		tally->torn++;
 	tally->last = number;
 }
 
 static void conf_and_overrides_are_of_one_generation(void **state)
 {
-	struct sandbox *s = *state;
-	struct tally tally = { 0 };
-	pid_t child;
+	const struct sandbox *s = *state;
 
 	sandbox_make_folder(s, FOLDER);
-	write_generation(s, 0);
-	child = sandbox_spawn(swap_many_times, s);
-	while (!sandbox_has_ended(child))
-		read_once(s, &tally);
-	sandbox_end(child);
-	read_once(s, &tally);
-	print_message("%d read, %d mixed, %d given up\n", tally.read, tally.mixed, tally.replaced);
-	assert_int_equal(tally.mixed, 0);
-	assert_int_equal(tally.others, 0);
-	assert_true(tally.read > 1);
-	assert_int_equal(tally.last, SWAPS);
+	swaps_assert_whole(s, write_generation, SWAPS, read_once);
 }
 
 /* Least of all would it do to take the default's place: nothing is configured then. */
 static void conf_is_there_at_every_moment(void **state)
 {
-	struct sandbox *s = *state;
+	const struct sandbox *s = *state;
 	const struct settings_request request = {
 		.path = sandbox_path(s, FOLDER "/postern.conf"),
 		.root = &s->root,
@@ -100,8 +78,7 @@ static void conf_is_there_at_every_moment(void **state)
 	pid_t child;
 
 	sandbox_make_folder(s, FOLDER);
-	write_generation(s, 0);
-	child = sandbox_spawn(swap_many_times, s);
+	child = swaps_start(s, write_generation, SWAPS);
 	while (!sandbox_has_ended(child)) {
 		cleanup_buf struct buf text = BUF_INIT;
 

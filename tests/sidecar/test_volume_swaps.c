@@ -2,6 +2,7 @@
 /* volume: while another process replaces it at full speed, it is one generation that is read. */
 #include "kubelet.h"
 #include "sandbox.h"
+#include "swaps.h"
 
 #include "sidecar/digest.h"
 #include "sidecar/folder_watch.h"
@@ -26,24 +27,13 @@ static void write_generation(const struct sandbox *s, int i)
 	kubelet_write(sandbox_path(s, FOLDER), i % 3 == 0 ? KUBELET_OLD : KUBELET_NEW, keys);
 }
 
-static void swap_many_times(void *ctx)
-{
-	for (int i = 1; i <= SWAPS; i++)
-		write_generation(ctx, i);
-}
-
-struct tally {
-	int read, torn, replaced, others;
-	long last;
-};
-
 static void release_files(struct volume_file (*files)[3])
 {
 	for (size_t i = 0; i < 3; i++)
 		volume_file_release(&(*files)[i]);
 }
 
-static void read_once(const struct sandbox *s, struct tally *tally)
+static void read_once(const struct sandbox *s, struct swaps_tally *tally)
 {
 	static const char *const keys[] = { "a", "b", "odd" };
 	CLEANUP(release_files) struct volume_file files[3] = { VOLUME_FILE_INIT };
@@ -51,51 +41,36 @@ static void read_once(const struct sandbox *s, struct tally *tally)
 	long number;
 
 	if (rc < 0) {
-		tally->replaced += rc == -EAGAIN;
-		tally->others += rc != -EAGAIN;
+		swaps_count_failure(tally, rc);
 		return;
 	}
 	number = files[0].exists ? strtol(buf_text(&files[0].text), NULL, 10) : -1;
-	tally->read++;
-	tally->torn += !files[1].exists ||
-		       !span_equal(buf_span(&files[0].text), buf_span(&files[1].text)) ||
-		       files[2].exists != (number % 2 != 0) ||
-		       (files[2].exists &&
-			!span_equal(buf_span(&files[0].text), buf_span(&files[2].text))) ||
-		       number < tally->last;
+	if (files[1].exists && span_equal(buf_span(&files[0].text), buf_span(&files[1].text)) &&
+	    files[2].exists == (number % 2 != 0) &&
+	    (!files[2].exists || span_equal(buf_span(&files[0].text), buf_span(&files[2].text))) &&
+	    number >= tally->last)
+		tally->whole++;
+	else
+		tally->torn++;
 	tally->last = number;
 }
 
 static void no_snapshot_is_torn(void **state)
 {
-	struct sandbox *s = *state;
-	struct tally tally = { 0 };
-	pid_t child;
+	const struct sandbox *s = *state;
 
 	sandbox_make_folder(s, FOLDER);
-	write_generation(s, 0);
-	child = sandbox_spawn(swap_many_times, s);
-	while (!sandbox_has_ended(child))
-		read_once(s, &tally);
-	sandbox_end(child);
-	read_once(s, &tally);
-	print_message("%d snapshots, %d torn, %d given up\n", tally.read, tally.torn,
-		      tally.replaced);
-	assert_int_equal(tally.torn, 0);
-	assert_int_equal(tally.others, 0);
-	assert_true(tally.read > 1);
-	assert_int_equal(tally.last, SWAPS);
+	swaps_assert_whole(s, write_generation, SWAPS, read_once);
 }
 
-static void swap_two_contents(void *ctx)
+static void write_one_of_two(const struct sandbox *s, int i)
 {
-	for (int i = 0; i < SWAPS; i++)
-		write_generation(ctx, i % 2);
+	write_generation(s, i % 2);
 }
 
 static void no_digest_is_torn(void **state)
 {
-	struct sandbox *s = *state;
+	const struct sandbox *s = *state;
 	struct digest wanted[2], now;
 	int n_read = 0, n_torn = 0;
 	pid_t child;
@@ -106,7 +81,7 @@ static void no_digest_is_torn(void **state)
 		assert_int_equal(volume_digest(&s->root, FOLDER, &wanted[i], NULL), 0);
 	}
 	assert_false(digest_equal(&wanted[0], &wanted[1]));
-	child = sandbox_spawn(swap_two_contents, s);
+	child = swaps_start(s, write_one_of_two, SWAPS);
 	while (!sandbox_has_ended(child)) {
 		if (volume_digest(&s->root, FOLDER, &now, NULL) < 0)
 			continue;
@@ -118,20 +93,19 @@ static void no_digest_is_torn(void **state)
 	assert_int_equal(n_torn, 0);
 	assert_true(n_read > 0);
 	assert_int_equal(volume_digest(&s->root, FOLDER, &now, NULL), 0);
-	assert_true(digest_equal(&now, &wanted[(SWAPS - 1) % 2]));
+	assert_true(digest_equal(&now, &wanted[SWAPS % 2]));
 }
 
 /* kubelet's removing an old generation must not look like a mount whose source is gone. */
 static void a_volume_in_motion_is_not_stale(void **state)
 {
-	struct sandbox *s = *state;
+	const struct sandbox *s = *state;
 	cleanup_buf struct buf reason = BUF_INIT;
 	pid_t child;
 	int n = 0;
 
 	sandbox_make_folder(s, FOLDER);
-	write_generation(s, 0);
-	child = sandbox_spawn(swap_many_times, s);
+	child = swaps_start(s, write_generation, SWAPS);
 	while (!sandbox_has_ended(child)) {
 		assert_true(volume_stale(&s->root, FOLDER, "a", &reason, NULL) <= 0);
 		n++;
@@ -143,17 +117,17 @@ static void a_volume_in_motion_is_not_stale(void **state)
 /* Read only when an event says so: were the last one lost, the poll would run out. */
 static void the_last_swap_is_told(void **state)
 {
-	struct sandbox *s = *state;
+	const struct sandbox *s = *state;
 	CLEANUP(folder_watch_release) struct folder_watch watch = FOLDER_WATCH_INIT;
 	const struct folder_request request = { .root = &s->root, .path = FOLDER };
-	struct tally tally = { 0 };
+	struct swaps_tally tally = { 0 };
 	pid_t child;
 
 	sandbox_make_folder(s, FOLDER);
 	write_generation(s, 0);
 	assert_int_equal(folder_watch_init(&watch, NULL), 0);
 	assert_int_equal(folder_watch_set(&watch, &request, 1, NULL), 0);
-	child = sandbox_spawn(swap_many_times, s);
+	child = swaps_start(s, write_generation, SWAPS);
 	while (tally.last < SWAPS) {
 		struct pollfd poll_fd = { .fd = folder_watch_fd(&watch), .events = POLLIN };
 
@@ -163,7 +137,7 @@ static void the_last_swap_is_told(void **state)
 			read_once(s, &tally);
 	}
 	sandbox_end(child);
-	assert_int_equal(tally.torn + tally.others, 0);
+	assert_int_equal(tally.torn + tally.failed, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sandbox_set_up, sandbox_tear_down)
