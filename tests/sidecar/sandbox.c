@@ -165,6 +165,11 @@ void sandbox_link(const struct sandbox *s, const char *target, const char *insid
 	assert_int_equal(symlink(target, sandbox_path(s, inside)), 0);
 }
 
+void sandbox_move(const struct sandbox *s, const char *from, const char *to)
+{
+	assert_int_equal(rename(sandbox_path(s, from), sandbox_path(s, to)), 0);
+}
+
 void sandbox_bind(const struct sandbox *s, const char *from, const char *to)
 {
 	assert_int_equal(mount(sandbox_path(s, from), sandbox_path(s, to), NULL, MS_BIND, NULL), 0);

@@ -47,6 +47,9 @@ void sandbox_write_span(const struct sandbox *s, const char *inside, struct span
 void sandbox_make_folder(const struct sandbox *s, const char *inside);
 void sandbox_link(const struct sandbox *s, const char *target, const char *inside);
 
+/* rename(2). */
+void sandbox_move(const struct sandbox *s, const char *from, const char *to);
+
 /* Mount a file over a file, or a folder over a folder. */
 void sandbox_bind(const struct sandbox *s, const char *from, const char *to);
 

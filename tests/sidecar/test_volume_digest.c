@@ -96,7 +96,7 @@ static void every_change_makes_another(void **state)
 	assert_other(first, digest_of(s, FOLDER));
 	unlink(sandbox_path(s, FOLDER "/more"));
 	assert_equal(first, digest_of(s, FOLDER));
-	rename(sandbox_path(s, FOLDER "/key"), sandbox_path(s, FOLDER "/kex"));
+	sandbox_move(s, FOLDER "/key", FOLDER "/kex");
 	now = digest_of(s, FOLDER);
 	assert_other(first, now);
 	sandbox_write(s, FOLDER "/kex", "2");
