@@ -9,8 +9,6 @@
 
 #include <inttypes.h>
 
-static const unsigned bounds_ms[] = STATE_LATENCY_BOUNDS;
-
 static void describe(struct buf *out, const char *name, const char *type, const char *help)
 {
 	buf_add_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -82,7 +80,8 @@ static void print_latency(const struct state *s, struct buf *out)
 	for (size_t i = 0; i < STATE_LATENCY_BUCKETS - 1; i++) {
 		sum += s->latency[i];
 		buf_add_format(out, "%s_bucket{le=\"%u.%03u\"} %" PRIu64 "\n", name,
-			       bounds_ms[i] / 1000, bounds_ms[i] % 1000, sum);
+			       state_latency_bounds_ms[i] / 1000, state_latency_bounds_ms[i] % 1000,
+			       sum);
 	}
 	sum += s->latency[STATE_LATENCY_BUCKETS - 1];
 	buf_add_format(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, sum);
@@ -92,7 +91,6 @@ static void print_latency(const struct state *s, struct buf *out)
 
 static void print_supervisor(const struct state *s, struct buf *out)
 {
-	static const char *const names[] = { "running", "stopped", "ended" };
 	const struct supervisor_shared *shared = s->supervisor;
 
 	if (!shared)
@@ -102,9 +100,9 @@ static void print_supervisor(const struct state *s, struct buf *out)
 	one(out, "postern_watcher_starts_total", "counter", "Starts of the watching process.",
 	    atomic_load(&shared->companion_starts));
 	describe(out, "postern_child_state", "gauge", "1 for the state that CMD is in.");
-	for (int i = 0; i < 3; i++)
-		buf_add_format(out, "postern_child_state{state=\"%s\"} %d\n", names[i],
-			       atomic_load(&shared->child_state) == i);
+	for (int i = 0; i < SUPERVISOR_CHILD_STATES; i++)
+		buf_add_format(out, "postern_child_state{state=\"%s\"} %d\n",
+			       supervisor_child_states[i], atomic_load(&shared->child_state) == i);
 }
 
 void metrics_print(const struct state *s, struct buf *out)

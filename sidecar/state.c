@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 
-static const unsigned latency_bounds_ms[] = STATE_LATENCY_BOUNDS;
+const unsigned state_latency_bounds_ms[STATE_LATENCY_BUCKETS - 1] = {
+	10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000,
+};
 
 void state_init(struct state *state, const char *mode)
 {
@@ -23,7 +25,7 @@ static void count_latency(struct state *state, uint64_t micros)
 	size_t bucket = 0;
 
 	while (bucket < STATE_LATENCY_BUCKETS - 1 &&
-	       micros > (uint64_t)latency_bounds_ms[bucket] * 1000)
+	       micros > (uint64_t)state_latency_bounds_ms[bucket] * 1000)
 		bucket++;
 	state->latency[bucket]++;
 	state->latency_micros += micros;

@@ -16,12 +16,9 @@
 
 struct supervisor_shared;
 
-/* Upper bounds of the latency histogram, in milliseconds; one more for the rest. */
-#define STATE_LATENCY_BOUNDS                                                                       \
-	{                                                                                          \
-		10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000                                 \
-	}
+/* Upper bounds of the latency histogram, in milliseconds; one more bucket for the rest. */
 enum { STATE_LATENCY_BUCKETS = 11 };
+extern const unsigned state_latency_bounds_ms[STATE_LATENCY_BUCKETS - 1];
 
 struct state {
 	const char *mode; /* "run" or "watch" */

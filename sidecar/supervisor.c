@@ -21,6 +21,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+const char *const supervisor_child_states[SUPERVISOR_CHILD_STATES] = {
+	[SUPERVISOR_CHILD_RUNS] = "running",
+	[SUPERVISOR_CHILD_IS_STOPPED] = "stopped",
+	[SUPERVISOR_CHILD_HAS_ENDED] = "ended",
+};
+
 enum {
 	KILLING_MS = 2000,        /* for the killed to be gone; one in a kernel call may never be */
 	REAPED_AT_ONCE_MAX = 512, /* before other signals have their turn */

@@ -19,8 +19,12 @@
 enum supervisor_child_state {
 	SUPERVISOR_CHILD_RUNS,
 	SUPERVISOR_CHILD_IS_STOPPED,
-	SUPERVISOR_CHILD_HAS_ENDED
+	SUPERVISOR_CHILD_HAS_ENDED,
+	SUPERVISOR_CHILD_STATES
 };
+
+/* A word for each. */
+extern const char *const supervisor_child_states[SUPERVISOR_CHILD_STATES];
 
 /* What the companion may read at any time; written by the supervisor only. */
 struct supervisor_shared {

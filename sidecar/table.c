@@ -53,7 +53,7 @@ static void print_row(const struct table_row *row, const size_t *widths, size_t 
 		bool last = c + 1 == n_columns;
 
 		printf("%s%-*s%s%s", paint ? row->colour : "", last ? 0 : (int)widths[c],
-		       row->cells[c], paint ? "\033[0m" : "", last ? "\n" : "  ");
+		       row->cells[c], paint ? TABLE_PLAIN : "", last ? "\n" : "  ");
 	}
 }
 

@@ -14,6 +14,7 @@ enum { TABLE_COLUMNS_MAX = 8, TABLE_CELL_BYTES = 320 };
 #define TABLE_GREEN "\033[32m"
 #define TABLE_YELLOW "\033[33m"
 #define TABLE_RED "\033[31m"
+#define TABLE_PLAIN "\033[0m"
 
 struct table_row {
 	char cells[TABLE_COLUMNS_MAX][TABLE_CELL_BYTES];

@@ -9,21 +9,19 @@
 #include "settings.h"
 #include "survey.h"
 #include "table.h"
+#include "view_json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 
 static int print_json(json_t *root, struct error *err)
 {
-	char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+	cleanup_buf struct buf text = BUF_INIT;
+	int rc = view_json_print(root, &text, err);
 
-	json_decref(root);
-	if (!text)
-		return error_set(err, -ENOMEM, "out of memory");
-	puts(text);
-	free(text);
-	return 0;
+	if (rc == 0)
+		fputs(buf_text(&text), stdout);
+	return rc;
 }
 
 /* ---- the plan ---- */
@@ -66,8 +64,8 @@ static int print_twins(const struct survey *r, struct error *err)
 			struct table_row *row = &rows[at++];
 
 			row->colour = twin->is_new || server->n_changes || server->unproven
-					      ? "\033[33m"
-					      : "\033[32m";
+					      ? TABLE_YELLOW
+					      : TABLE_GREEN;
 			table_cell(row, 0, "%s", server->kind->name);
 			table_cell(row, 1, "%s", twin->listener);
 			table_cell(row, 2, "%s", twin->stock);
@@ -79,6 +77,14 @@ static int print_twins(const struct survey *r, struct error *err)
 	}
 	table_print(rows, n + 1, 7, 6);
 	return 0;
+}
+
+static void print_line(const char *label, const char *text)
+{
+	cleanup_buf struct buf clean = BUF_INIT;
+
+	printable_add(&clean, text);
+	printf("%s: %s\n", label, buf_text(&clean));
 }
 
 static int plan_for_people(const struct survey *r, const struct settings *settings,
@@ -97,14 +103,10 @@ static int plan_for_people(const struct survey *r, const struct settings *settin
 	printf("protection: NetworkPolicy: %s\n", protection_of_policy());
 	for (size_t i = 0; i < SURVEY_SERVERS; i++)
 		for (size_t k = 0; k < r->servers[i].n_changes; k++)
-			printf("would change: %s\n", r->servers[i].changes[k].path);
-	for (size_t i = 0; i < r->notes.n_items; i++) {
-		cleanup_buf struct buf text = BUF_INIT;
-
-		printable_add(&text, r->notes.items[i].text);
-		printf("%s: %s\n", r->notes.items[i].level == NOTE_WARNING ? "warning" : "notice",
-		       buf_text(&text));
-	}
+			print_line("would change", r->servers[i].changes[k].path);
+	for (size_t i = 0; i < r->notes.n_items; i++)
+		print_line(r->notes.items[i].level == NOTE_WARNING ? "warning" : "notice",
+			   r->notes.items[i].text);
 	return 0;
 }
 
@@ -119,12 +121,13 @@ static json_t *twins_as_json(const struct survey *r)
 			const struct twin *twin = &server->twins[k];
 
 			json_array_append_new(
-				list,
-				json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:s}", "server",
-					  server->kind->name, "listener", twin->listener, "stock",
-					  twin->stock, "address", twin->address, "stock_port",
-					  twin->stock_port, "port", twin->port, "tls", twin->tls,
-					  "state", twin_state(server, twin)));
+				list, json_pack("{s:s, s:o, s:o, s:o, s:i, s:i, s:b, s:s}",
+						"server", server->kind->name, "listener",
+						view_json_text(twin->listener), "stock",
+						view_json_text(twin->stock), "address",
+						view_json_text(twin->address), "stock_port",
+						twin->stock_port, "port", twin->port, "tls",
+						twin->tls, "state", twin_state(server, twin)));
 		}
 	}
 	return list;
@@ -139,26 +142,13 @@ static json_t *servers_as_json(const struct survey *r)
 		json_t *changes = json_array();
 
 		for (size_t k = 0; k < server->n_changes; k++)
-			json_array_append_new(changes, json_string(server->changes[k].path));
+			json_array_append_new(changes, view_json_text(server->changes[k].path));
 		json_object_set_new(object, server->kind->name,
 				    json_pack("{s:b, s:b, s:b, s:o}", "enabled", server->enabled,
 					      "present", server->present, "running",
 					      server->running, "would_change", changes));
 	}
 	return object;
-}
-
-static json_t *notes_as_json(const struct notes *notes)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < notes->n_items; i++)
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:s}", "level",
-				  notes->items[i].level == NOTE_WARNING ? "warning" : "notice",
-				  "text", notes->items[i].text));
-	return list;
 }
 
 static json_t *networks_as_json(const struct settings *settings)
@@ -183,7 +173,7 @@ int view_plan(const struct survey *r, const struct settings *settings, bool json
 				    "mynetworks", protection_of_mynetworks(settings), "gate",
 				    protection_of_gate(settings), "network_policy",
 				    protection_of_policy(), "differs", survey_differs(r), "notes",
-				    notes_as_json(&r->notes)),
+				    view_json_notes(&r->notes)),
 			  err);
 }
 
@@ -201,7 +191,7 @@ static int probe_for_people(const struct view_probe_row *rows, size_t n_rows, st
 	for (size_t i = 0; i < n_rows; i++) {
 		struct table_row *row = &table[i + 1];
 
-		row->colour = rows[i].job->up ? "\033[32m" : "\033[31m";
+		row->colour = rows[i].job->up ? TABLE_GREEN : TABLE_RED;
 		table_cell(row, 0, "%s", rows[i].server);
 		table_cell(row, 1, "%s", rows[i].twin->listener);
 		table_cell(row, 2, "%u", rows[i].twin->port);
@@ -223,10 +213,11 @@ int view_probe(const struct view_probe_row *rows, size_t n_rows, bool json, stru
 	list = json_array();
 	for (size_t i = 0; i < n_rows; i++)
 		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:i, s:b, s:s, s:b, s:s}", "server",
-					rows[i].server, "listener", rows[i].twin->listener, "port",
-					rows[i].twin->port, "tls", rows[i].twin->tls, "header",
-					proxy_header_name(rows[i].job->header), "up",
-					rows[i].job->up, "answer", rows[i].job->detail));
+			list,
+			json_pack("{s:s, s:o, s:i, s:b, s:s, s:b, s:o}", "server", rows[i].server,
+				  "listener", view_json_text(rows[i].twin->listener), "port",
+				  rows[i].twin->port, "tls", rows[i].twin->tls, "header",
+				  proxy_header_name(rows[i].job->header), "up", rows[i].job->up,
+				  "answer", view_json_text(rows[i].job->detail)));
 	return print_json(list, err);
 }

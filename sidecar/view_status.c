@@ -10,9 +10,9 @@
 #include "state.h"
 #include "supervisor.h"
 #include "table.h"
+#include "view_json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 
 /* ---- as JSON ---- */
@@ -28,22 +28,6 @@ static json_t *time_as_json(time_t at)
 	gmtime_r(&at, &tm);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	return json_string(text);
-}
-
-/* What a server said may hold any bytes. */
-static json_t *text_as_json(const char *text)
-{
-	json_t *json = json_string(text ? text : "");
-	cleanup_buf struct buf clean = BUF_INIT;
-
-	if (json)
-		return json;
-	for (; text && *text; text++)
-		buf_add_char(&clean, *text);
-	for (size_t i = 0; i < clean.len; i++)
-		if ((unsigned char)clean.data[i] >= 0x80)
-			clean.data[i] = '?';
-	return json_string(buf_text(&clean));
 }
 
 static json_t *digest_as_json(const struct digest *digest)
@@ -79,11 +63,11 @@ static json_t *twins_as_json(const struct report *report)
 
 		json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:i, s:i, s:b, s:b, s:o}",
 						      "server", report_server_names[twin->server],
-						      "listener", text_as_json(twin->listener),
-						      "stock", text_as_json(twin->stock),
+						      "listener", view_json_text(twin->listener),
+						      "stock", view_json_text(twin->stock),
 						      "stock_port", twin->stock_port, "port",
 						      twin->port, "tls", twin->tls, "up", twin->up,
-						      "detail", text_as_json(twin->detail)));
+						      "detail", view_json_text(twin->detail)));
 	}
 	return list;
 }
@@ -93,34 +77,22 @@ static json_t *folders_as_json(const struct report *report)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < report->n_folders; i++)
-		json_array_append_new(list, text_as_json(report->folders[i].path));
-	return list;
-}
-
-static json_t *notes_as_json(const struct notes *notes)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < notes->n_items; i++)
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:o}", "level",
-				  notes->items[i].level == NOTE_WARNING ? "warning" : "notice",
-				  "text", text_as_json(notes->items[i].text)));
+		json_array_append_new(list, view_json_text(report->folders[i].path));
 	return list;
 }
 
 static json_t *child_as_json(const struct supervisor_shared *shared)
 {
-	static const char *const states[] = { "running", "stopped", "ended" };
 	int state;
 
 	if (!shared)
 		return json_null();
 	state = atomic_load(&shared->child_state);
 	return json_pack("{s:i, s:s, s:I, s:I}", "pid", atomic_load(&shared->child_pid), "state",
-			 state >= 0 && state < 3 ? states[state] : "unknown", "reaped",
-			 (json_int_t)atomic_load(&shared->reaped), "watcher_starts",
+			 state >= 0 && state < SUPERVISOR_CHILD_STATES
+				 ? supervisor_child_states[state]
+				 : "unknown",
+			 "reaped", (json_int_t)atomic_load(&shared->reaped), "watcher_starts",
 			 (json_int_t)atomic_load(&shared->companion_starts));
 }
 
@@ -129,7 +101,7 @@ static json_t *last_failure_as_json(const struct state *s)
 	if (!s->failure)
 		return json_null();
 	return json_pack("{s:o, s:o}", "at", time_as_json(s->failed_at), "reason",
-			 text_as_json(s->failure));
+			 view_json_text(s->failure));
 }
 
 static json_t *counts_as_json(const struct state *s)
@@ -160,31 +132,22 @@ static json_t *state_as_json(const struct state *s)
 		"{s:s, s:s, s:o, s:o, s:b, s:o, s:s, s:o, s:b, s:I, s:o, s:o, s:f, s:o, "
 		"s:o, s:o, s:o, s:{s:o, s:I, s:I}, s:o, s:o, s:o}",
 		"version", POSTERN_VERSION, "mode", s->mode, "started", time_as_json(s->started),
-		"root", s->root[0] ? text_as_json(s->root) : json_null(), "ready", ready,
-		"not_ready_because", ready ? json_null() : text_as_json(buf_text(&why)), "outcome",
-		report_outcome_name(r->outcome), "reason",
-		failing ? text_as_json(r->reason) : json_null(), "uses_last_good", r->uses_good,
+		"root", s->root[0] ? view_json_text(s->root) : json_null(), "ready", ready,
+		"not_ready_because", ready ? json_null() : view_json_text(buf_text(&why)),
+		"outcome", report_outcome_name(r->outcome), "reason",
+		failing ? view_json_text(r->reason) : json_null(), "uses_last_good", r->uses_good,
 		"generation", (json_int_t)s->generation, "hash", digest_as_json(&r->inputs),
 		"applied", time_as_json(s->applied_at), "last_apply_seconds",
 		(double)s->apply_micros / 1e6, "last_failure", last_failure_as_json(s), "servers",
 		servers_as_json(s), "twins", twins_as_json(r), "protection", protection_as_json(r),
 		"watches", "folders", folders_as_json(r), "inotify", (json_int_t)s->watches.watches,
 		"deaf", (json_int_t)s->watches.deaf, "counts", counts_as_json(s), "child",
-		child_as_json(s->supervisor), "notes", notes_as_json(&r->notes));
+		child_as_json(s->supervisor), "notes", view_json_notes(&r->notes));
 }
 
 int view_status_json(const struct state *state, struct buf *out, struct error *err)
 {
-	json_t *root = state_as_json(state);
-	char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
-
-	json_decref(root);
-	if (!text)
-		return error_set(err, -ENOMEM, "out of memory");
-	buf_add_text(out, text);
-	buf_add_char(out, '\n');
-	free(text);
-	return buf_check(out, err);
+	return view_json_print(state_as_json(state), out, err);
 }
 
 /* ---- for people ---- */
@@ -287,7 +250,7 @@ static void print_summary(const json_t *root)
 	bool ready = is_true(root, "ready");
 
 	printf("%s%s%s%s%s\n", table_colour(ready ? TABLE_GREEN : TABLE_RED),
-	       ready ? "ready" : "not ready", table_colour("\033[0m"), ready ? "" : ": ",
+	       ready ? "ready" : "not ready", table_colour(TABLE_PLAIN), ready ? "" : ": ",
 	       text_of(root, "not_ready_because"));
 	printf("configuration %s, generation %lld, %.12s, applied %s\n", text_of(root, "outcome"),
 	       number_of(root, "generation"), text_of(root, "hash"), text_of(root, "applied"));

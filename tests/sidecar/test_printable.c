@@ -4,10 +4,6 @@
 
 #include "sidecar/printable.h"
 #include "sidecar/table.h"
-#include "sidecar/view_status.h"
-
-#include <fcntl.h>
-#include <stdio.h>
 
 static void assert_printed(const char *text, const char *wanted)
 {
@@ -82,47 +78,6 @@ static void a_cell_is_printable_and_cut(void **state)
 	assert_null(strchr(row.cells[0], '\x1b'));
 }
 
-/* Standard output of a function, in a file without a name. */
-static void print_status(const char *json, char *out, size_t size)
-{
-	int kept = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	FILE *file = tmpfile();
-	size_t n;
-
-	fflush(stdout);
-	assert_true(kept >= 0 && file);
-	assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
-	assert_int_equal(view_status_for_people(span_from(json), NULL), 0);
-	fflush(stdout);
-	dup2(kept, STDOUT_FILENO);
-	close(kept);
-	rewind(file);
-	n = fread(out, 1, size - 1, file);
-	out[n] = '\0';
-	fclose(file);
-}
-
-static void every_text_of_a_status_is_printable(void **state)
-{
-	static const char evil[] = "\\u001b]0;x\\u0007\\u009b\\n";
-	cleanup_buf struct buf json = BUF_INIT;
-	char out[8192];
-
-	(void)state;
-	buf_add_format(&json,
-		       "{\"root\":\"%s\",\"reason\":\"%s\",\"not_ready_because\":\"%s\","
-		       "\"last_failure\":{\"at\":\"%s\",\"reason\":\"%s\"},"
-		       "\"child\":{\"state\":\"%s\"},\"mode\":\"%s\",\"hash\":\"%s\","
-		       "\"twins\":[{\"detail\":\"%s\",\"stock\":\"%s\",\"listener\":\"%s\"}],"
-		       "\"notes\":[{\"level\":\"%s\",\"text\":\"%s\"}]}",
-		       evil, evil, evil, evil, evil, evil, evil, evil, evil, evil, evil, evil,
-		       evil);
-	print_status(buf_text(&json), out, sizeof(out));
-	assert_non_null(strstr(out, "reason        \\x1b]0;x\\x07\\xc2\\x9b\\n\n"));
-	for (const char *p = out; *p; p++)
-		assert_true(*p == '\n' || (*p >= 0x20 && *p < 0x7f));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,7 +86,6 @@ int main(void)
 		cmocka_unit_test(what_is_no_utf_8_is_spelt),
 		cmocka_unit_test(every_step_fits),
 		cmocka_unit_test(a_cell_is_printable_and_cut),
-		cmocka_unit_test(every_text_of_a_status_is_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
