@@ -6,17 +6,11 @@
 #include "base/error.h"
 #include "base/notes.h"
 
-/* What we may say about the text that stands there. */
-enum standing {
-	STANDING_FREE,    /* nothing: it is not ours, or no longer */
-	STANDING_FOUND,   /* as it was found, nothing written by us */
-	STANDING_WRITTEN, /* ours */
-	STANDING_CHANGED, /* ours, and its predecessor had been found */
-};
-
+/* What we may say about the text that stands there; nothing when it is not ours, or no longer. */
 struct claim {
-	enum standing standing;
-	struct override_view before; /* of what is ours: its predecessor */
+	bool is_ours;                /* we wrote it, in the place of `before` */
+	bool was_found;              /* it, or when it is ours its predecessor, was found there */
+	struct override_view before; /* absent when it is not ours */
 };
 
 /* "main.cf: mynetworks", or "local.conf". */
@@ -26,19 +20,25 @@ struct claim {
 
 static struct claim claim_of(const struct override_item *item)
 {
-	static const enum standing standings[OVERRIDE_STATE_COUNT] = {
-		[OVERRIDE_FOUND] = STANDING_FOUND,
-		[OVERRIDE_WRITTEN] = STANDING_WRITTEN,
-		[OVERRIDE_CHANGED] = STANDING_CHANGED,
-		/* seen not yet undone, see judge() */
-		[OVERRIDE_UNDONE] = STANDING_WRITTEN,
-	};
-
-	return (struct claim){
-		.standing = standings[item->state],
-		.before = override_text_view(item->state == OVERRIDE_UNDONE ? &item->after
-									    : &item->before),
-	};
+	switch (item->state) {
+	case OVERRIDE_FOUND:
+		return (struct claim){ .was_found = true };
+	case OVERRIDE_WRITTEN:
+	case OVERRIDE_CHANGED:
+		return (struct claim){
+			.is_ours = true,
+			.was_found = item->state == OVERRIDE_CHANGED,
+			.before = override_text_view(&item->before),
+		};
+	case OVERRIDE_UNDONE: /* seen not yet undone, see judge() */
+		return (struct claim){
+			.is_ours = true,
+			.before = override_text_view(&item->after),
+		};
+	case OVERRIDE_STATE_COUNT:
+		break;
+	}
+	return (struct claim){ 0 };
 }
 
 static bool is_written(const struct override_item *item)
@@ -63,7 +63,7 @@ static void note_foreign(const struct override_sight *sight, const struct overri
 static struct claim judge(const struct override_sight *sight, const struct override_item *item,
 			  struct notes *notes)
 {
-	static const struct claim none = { .standing = STANDING_FREE };
+	static const struct claim none = { 0 };
 
 	if (!item)
 		return none;
@@ -72,10 +72,7 @@ static struct claim judge(const struct override_sight *sight, const struct overr
 	if (item->older.exists && override_view_equal(sight->now, override_text_view(&item->older)))
 		return claim_of(item);
 	if (is_written(item) && override_view_equal(sight->now, override_text_view(&item->before)))
-		return (struct claim){
-			.standing =
-				item->state == OVERRIDE_CHANGED ? STANDING_FOUND : STANDING_FREE,
-		};
+		return (struct claim){ .was_found = item->state == OVERRIDE_CHANGED };
 	note_foreign(sight, item, notes);
 	return none;
 }
@@ -123,9 +120,8 @@ static int leave(const struct override_sight *sight, const struct claim *claim,
 {
 	struct memory memory = { .state = OVERRIDE_FOUND, .after = sight->now };
 
-	if (claim->standing == STANDING_WRITTEN || claim->standing == STANDING_CHANGED) {
-		memory.state =
-			claim->standing == STANDING_WRITTEN ? OVERRIDE_WRITTEN : OVERRIDE_CHANGED;
+	if (claim->is_ours) {
+		memory.state = claim->was_found ? OVERRIDE_CHANGED : OVERRIDE_WRITTEN;
 		memory.before = claim->before;
 	}
 	return remember(sight, &memory, after, err);
@@ -135,15 +131,13 @@ static int leave(const struct override_sight *sight, const struct claim *claim,
 static int put(const struct override_sight *sight, const struct claim *claim,
 	       struct override_decision *out, struct override_record *after, struct error *err)
 {
-	bool ours = claim->standing == STANDING_WRITTEN || claim->standing == STANDING_CHANGED;
-	bool found = claim->standing == STANDING_FOUND || claim->standing == STANDING_CHANGED;
 	struct memory memory = {
-		.state = found ? OVERRIDE_CHANGED : OVERRIDE_WRITTEN,
-		.before = ours ? claim->before : sight->now,
+		.state = claim->was_found ? OVERRIDE_CHANGED : OVERRIDE_WRITTEN,
+		.before = claim->is_ours ? claim->before : sight->now,
 		.after = sight->wanted,
 	};
 
-	if (ours)
+	if (claim->is_ours)
 		memory.older = sight->now;
 	*out = (struct override_decision){ .step = OVERRIDE_PUT, .text = sight->wanted.text };
 	return remember(sight, &memory, after, err);
@@ -168,16 +162,15 @@ static int undo(const struct override_sight *sight, const struct claim *claim,
 	return remember(sight, &memory, after, err);
 }
 
-static void note_stays(const struct override_sight *sight, enum standing standing,
+static void note_stays(const struct override_sight *sight, const struct claim *claim,
 		       struct notes *notes)
 {
-	if (standing != STANDING_FOUND && standing != STANDING_CHANGED)
+	if (!claim->was_found)
 		return;
 	notes_add(notes, NOTE_WARNING,
 		  LABEL_FORMAT ": the override is gone, but docker-mailserver had read it at its "
 			       "start: the value %s until the pod restarts",
-		  LABEL(sight),
-		  standing == STANDING_FOUND ? "stays" : "from then is back, and stays");
+		  LABEL(sight), claim->is_ours ? "from then is back, and stays" : "stays");
 }
 
 int override_decide(const struct override_sight *sight, const struct override_record *before,
@@ -191,10 +184,8 @@ int override_decide(const struct override_sight *sight, const struct override_re
 	if (sight->wanted.exists)
 		return sight->as_wanted ? leave(sight, &claim, after, err)
 					: put(sight, &claim, out, after, err);
-	note_stays(sight, claim.standing, notes);
-	if (claim.standing == STANDING_WRITTEN || claim.standing == STANDING_CHANGED)
-		return undo(sight, &claim, out, after, err);
-	return 0;
+	note_stays(sight, &claim, notes);
+	return claim.is_ours ? undo(sight, &claim, out, after, err) : 0;
 }
 
 int override_file(const struct override_file_request *request, struct override_view *out,
