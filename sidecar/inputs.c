@@ -2,6 +2,7 @@
 /* inputs - postern.conf and the override files, as they were at one moment. */
 #include "inputs.h"
 
+#include "pack.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "patchers/base/notes.h"
@@ -9,7 +10,6 @@
 #include "volume.h"
 
 #include <errno.h>
-#include <stdint.h>
 
 /* As often as a ConfigMap may be swapped between two of its keys. */
 enum { READS_MAX = 64 };
@@ -102,67 +102,43 @@ void inputs_digest(const struct inputs *inputs, struct digest *out)
 	digest_finish(&maker, out);
 }
 
-/* A text after its length; UINT64_MAX for one that is not there. */
-static void put(struct buf *out, bool exists, struct span text)
-{
-	uint64_t len = exists ? text.len : UINT64_MAX;
-	char bytes[sizeof(len)];
-
-	memcpy(bytes, &len, sizeof(len));
-	buf_add(out, span_make(bytes, sizeof(bytes)));
-	if (exists)
-		buf_add(out, text);
-}
-
-static bool get(struct span *rest, bool *exists, struct buf *out)
-{
-	uint64_t len;
-
-	if (rest->len < sizeof(len))
-		return false;
-	memcpy(&len, rest->data, sizeof(len));
-	*rest = span_make(rest->data + sizeof(len), rest->len - sizeof(len));
-	*exists = len != UINT64_MAX;
-	if (!*exists)
-		return true;
-	if (len > rest->len)
-		return false;
-	buf_add(out, span_make(rest->data, (size_t)len));
-	*rest = span_make(rest->data + len, rest->len - (size_t)len);
-	return true;
-}
-
 int inputs_print(const struct inputs *inputs, struct buf *out, struct error *err)
 {
-	put(out, true, buf_span(&inputs->config));
+	pack_bytes(out, buf_span(&inputs->config));
 	for (size_t i = 0; i < OVERRIDE_COUNT; i++) {
 		const struct override_source *file = &inputs->overrides.files[i];
 
-		put(out, file->path != NULL, span_from(file->path ? file->path : ""));
-		put(out, file->exists, buf_span(&file->text));
+		pack_number(out, file->exists);
+		pack_text(out, file->path);
+		pack_bytes(out, buf_span(&file->text));
 	}
 	return buf_check(out, err);
+}
+
+static void unpack_source(struct unpacker *u, struct override_source *out)
+{
+	out->exists = unpack_bool(u);
+	out->path = unpack_text(u);
+	buf_add(&out->text, unpack_bytes(u));
+	u->no_memory = u->no_memory || out->text.failed;
+	if (!out->exists) {
+		free(out->path);
+		out->path = NULL;
+	}
 }
 
 int inputs_parse(const struct settings_request *request, struct span bytes, struct inputs *out,
 		 struct error *err)
 {
-	bool exists, good = get(&bytes, &exists, &out->config);
+	struct unpacker u = { .rest = bytes };
 	int rc;
 
-	for (size_t i = 0; i < OVERRIDE_COUNT && good; i++) {
-		struct override_source *file = &out->overrides.files[i];
-		cleanup_buf struct buf path = BUF_INIT;
-
-		good = get(&bytes, &exists, &path);
-		if (good && exists) {
-			file->path = strdup(buf_text(&path));
-			if (!file->path)
-				return error_set(err, -ENOMEM, "out of memory");
-		}
-		good = good && get(&bytes, &file->exists, &file->text);
-	}
-	if (!good || bytes.len > 0)
+	buf_add(&out->config, unpack_bytes(&u));
+	for (size_t i = 0; i < OVERRIDE_COUNT; i++)
+		unpack_source(&u, &out->overrides.files[i]);
+	if (u.no_memory || out->config.failed)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (u.failed || u.rest.len > 0)
 		return error_set(err, -EINVAL, "the last good configuration is damaged");
 	rc = settings_parse(request, buf_text(&out->config), &out->settings, NULL, err);
 	out->has_settings = rc == 0;

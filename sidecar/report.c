@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * report - what one look at the mail host found and did.
- *
- * The bytes never leave the machine, nor the program: numbers are eight bytes
- * in its own order, texts and lists follow their length.
- */
+/* report - what one look at the mail host found and did. */
 #include "report.h"
 
 #include "name_list.h"
+#include "pack.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 
@@ -155,276 +151,201 @@ bool report_want_folder(struct report *report, const char *path, const char *con
 
 /* ---- printing ---- */
 
-static void put_number(struct buf *out, uint64_t number)
-{
-	char bytes[sizeof(number)];
-
-	memcpy(bytes, &number, sizeof(number));
-	buf_add(out, span_make(bytes, sizeof(bytes)));
-}
-
-static void put_bytes(struct buf *out, struct span bytes)
-{
-	put_number(out, bytes.len);
-	buf_add(out, bytes);
-}
-
-static void put_text(struct buf *out, const char *text)
-{
-	put_bytes(out, span_from(text ? text : ""));
-}
-
-static void put_digest(struct buf *out, const struct digest *digest)
+static void pack_digest(struct buf *out, const struct digest *digest)
 {
 	buf_add(out, span_make((const char *)digest->bytes, sizeof(digest->bytes)));
 }
 
-static void put_server(struct buf *out, const struct report_server *server)
+static void pack_server(struct buf *out, const struct report_server *server)
 {
-	put_number(out, server->enabled);
-	put_number(out, server->present);
-	put_number(out, server->running);
-	put_number(out, server->starting);
-	put_number(out, (uint64_t)server->pid);
-	put_number(out, server->verified);
-	put_number(out, server->reloads);
+	pack_number(out, server->enabled);
+	pack_number(out, server->present);
+	pack_number(out, server->running);
+	pack_number(out, server->starting);
+	pack_number(out, (uint64_t)server->pid);
+	pack_number(out, server->verified);
+	pack_number(out, server->reloads);
 }
 
-static void put_twin(struct buf *out, const struct report_twin *twin)
+static void pack_twin(struct buf *out, const struct report_twin *twin)
 {
-	put_text(out, twin->listener);
-	put_text(out, twin->stock);
-	put_text(out, twin->detail);
-	put_number(out, twin->stock_port);
-	put_number(out, twin->port);
-	put_number(out, twin->server);
-	put_number(out, twin->tls);
-	put_number(out, twin->up);
+	pack_text(out, twin->listener);
+	pack_text(out, twin->stock);
+	pack_text(out, twin->detail);
+	pack_number(out, twin->stock_port);
+	pack_number(out, twin->port);
+	pack_number(out, twin->server);
+	pack_number(out, twin->tls);
+	pack_number(out, twin->up);
 }
 
-static void put_folder(struct buf *out, const struct report_folder *folder)
+static void pack_folder(struct buf *out, const struct report_folder *folder)
 {
-	put_text(out, folder->path);
-	put_number(out, folder->names != NULL);
-	put_number(out, name_list_count(name_list_view(folder->names)));
+	pack_text(out, folder->path);
+	pack_number(out, folder->names != NULL);
+	pack_number(out, name_list_count(name_list_view(folder->names)));
 	for (char *const *name = folder->names; name && *name; name++)
-		put_text(out, *name);
-	put_number(out, folder->is_own);
-	put_number(out, folder->pid_file);
-	put_number(out, folder->is_watch);
-	put_digest(out, &folder->digest);
+		pack_text(out, *name);
+	pack_number(out, folder->is_own);
+	pack_number(out, folder->pid_file);
+	pack_number(out, folder->is_watch);
+	pack_digest(out, &folder->digest);
 	for (size_t i = 0; i < REPORT_SERVERS; i++)
-		put_digest(out, &folder->told[i]);
+		pack_digest(out, &folder->told[i]);
 }
 
 int report_print(const struct report *report, struct buf *out, struct error *err)
 {
 	buf_add_text(out, magic);
-	put_number(out, report->outcome);
-	put_number(out, report->changed);
-	put_number(out, report->rolled_back);
-	put_number(out, report->uses_good);
-	put_digest(out, &report->inputs);
-	put_digest(out, &report->refused);
-	put_digest(out, &report->refused_good);
-	put_text(out, report->reason);
-	put_number(out, report->resync_s);
-	put_text(out, report->listen);
-	put_text(out, report->mynetworks);
-	put_text(out, report->gate);
-	put_bytes(out, buf_span(&report->good));
-	put_number(out, report->micros);
+	pack_number(out, report->outcome);
+	pack_number(out, report->changed);
+	pack_number(out, report->rolled_back);
+	pack_number(out, report->uses_good);
+	pack_digest(out, &report->inputs);
+	pack_digest(out, &report->refused);
+	pack_digest(out, &report->refused_good);
+	pack_text(out, report->reason);
+	pack_number(out, report->resync_s);
+	pack_text(out, report->listen);
+	pack_text(out, report->mynetworks);
+	pack_text(out, report->gate);
+	pack_bytes(out, buf_span(&report->good));
+	pack_number(out, report->micros);
 	for (size_t i = 0; i < REPORT_SERVERS; i++)
-		put_server(out, &report->servers[i]);
-	put_number(out, report->n_twins);
+		pack_server(out, &report->servers[i]);
+	pack_number(out, report->n_twins);
 	for (size_t i = 0; i < report->n_twins; i++)
-		put_twin(out, &report->twins[i]);
-	put_number(out, report->n_folders);
+		pack_twin(out, &report->twins[i]);
+	pack_number(out, report->n_folders);
 	for (size_t i = 0; i < report->n_folders; i++)
-		put_folder(out, &report->folders[i]);
-	put_number(out, report->notes.n_items);
+		pack_folder(out, &report->folders[i]);
+	pack_number(out, report->notes.n_items);
 	for (size_t i = 0; i < report->notes.n_items; i++) {
-		put_number(out, report->notes.items[i].level);
-		put_text(out, report->notes.items[i].text);
+		pack_number(out, report->notes.items[i].level);
+		pack_text(out, report->notes.items[i].text);
 	}
-	put_text(out, "end");
+	pack_text(out, "end");
 	return buf_check(out, err);
 }
 
 /* ---- parsing ---- */
 
-struct reader {
-	struct span rest;
-	bool failed;
-	bool no_memory;
-};
-
-static struct span get_run(struct reader *r, uint64_t len)
+static void unpack_digest(struct unpacker *u, struct digest *out)
 {
-	struct span run = span_make(r->rest.data, (size_t)len);
-
-	if (r->failed || len > r->rest.len) {
-		r->failed = true;
-		return span_make("", 0);
-	}
-	r->rest = span_make(r->rest.data + len, r->rest.len - (size_t)len);
-	return run;
-}
-
-static uint64_t get_number(struct reader *r)
-{
-	uint64_t number = 0;
-	struct span run = get_run(r, sizeof(number));
-
-	if (run.len == sizeof(number))
-		memcpy(&number, run.data, sizeof(number));
-	return number;
-}
-
-static uint64_t get_number_below(struct reader *r, uint64_t limit)
-{
-	uint64_t number = get_number(r);
-
-	if (number < limit)
-		return number;
-	r->failed = true;
-	return 0;
-}
-
-static bool get_bool(struct reader *r)
-{
-	return get_number_below(r, 2) == 1;
-}
-
-static char *get_text(struct reader *r)
-{
-	struct span run = get_run(r, get_number(r));
-	char *text = strndup(run.data, run.len);
-
-	if (!text)
-		r->no_memory = r->failed = true;
-	else if (strlen(text) != run.len)
-		r->failed = true;
-	return text;
-}
-
-static void get_digest(struct reader *r, struct digest *out)
-{
-	struct span run = get_run(r, sizeof(out->bytes));
+	struct span run = unpack_run(u, sizeof(out->bytes));
 
 	if (run.len == sizeof(out->bytes))
 		memcpy(out->bytes, run.data, sizeof(out->bytes));
 }
 
-static void get_server(struct reader *r, struct report_server *out)
+static void unpack_server(struct unpacker *u, struct report_server *out)
 {
-	out->enabled = get_bool(r);
-	out->present = get_bool(r);
-	out->running = get_bool(r);
-	out->starting = get_bool(r);
-	out->pid = (pid_t)get_number(r);
-	out->verified = get_bool(r);
-	out->reloads = (uint32_t)get_number(r);
+	out->enabled = unpack_bool(u);
+	out->present = unpack_bool(u);
+	out->running = unpack_bool(u);
+	out->starting = unpack_bool(u);
+	out->pid = (pid_t)unpack_number(u);
+	out->verified = unpack_bool(u);
+	out->reloads = (uint32_t)unpack_number(u);
 }
 
-static void get_twin(struct reader *r, struct report *out)
+static void unpack_twin(struct unpacker *u, struct report *out)
 {
-	struct report_twin twin = {
-		.listener = get_text(r),
-		.stock = get_text(r),
-		.detail = get_text(r),
-		.stock_port = (uint16_t)get_number_below(r, UINT16_MAX + 1),
-		.port = (uint16_t)get_number_below(r, UINT16_MAX + 1),
-		.server = (uint8_t)get_number_below(r, REPORT_SERVERS),
-		.tls = get_bool(r),
-		.up = get_bool(r),
-	};
+	struct report_twin twin = { 0 };
 
-	if (!r->failed && !report_add_twin(out, &twin))
-		r->no_memory = r->failed = true;
+	twin.listener = unpack_text(u);
+	twin.stock = unpack_text(u);
+	twin.detail = unpack_text(u);
+	twin.stock_port = (uint16_t)unpack_number_below(u, UINT16_MAX + 1);
+	twin.port = (uint16_t)unpack_number_below(u, UINT16_MAX + 1);
+	twin.server = (uint8_t)unpack_number_below(u, REPORT_SERVERS);
+	twin.tls = unpack_bool(u);
+	twin.up = unpack_bool(u);
+	if (!u->failed && !report_add_twin(out, &twin))
+		u->no_memory = u->failed = true;
 	release_twin(&twin);
 }
 
-static void get_folder(struct reader *r, struct report *out)
+static void unpack_folder(struct unpacker *u, struct report *out)
 {
-	struct report_folder folder = { .path = get_text(r) };
-	bool has_names = get_bool(r);
-	size_t n = get_number_below(r, LIST_MAX);
+	struct report_folder folder = { .path = unpack_text(u) };
+	bool has_names = unpack_bool(u);
+	size_t n = unpack_number_below(u, LIST_MAX);
 
-	if (has_names && !r->failed) {
+	if (has_names && !u->failed) {
 		folder.names = calloc(n + 1, sizeof(*folder.names));
 		if (!folder.names)
-			r->no_memory = r->failed = true;
+			u->no_memory = u->failed = true;
 	}
-	for (size_t i = 0; folder.names && i < n && !r->failed; i++)
-		folder.names[i] = get_text(r);
-	folder.is_own = get_bool(r);
-	folder.pid_file = get_bool(r);
-	folder.is_watch = get_bool(r);
-	get_digest(r, &folder.digest);
+	for (size_t i = 0; folder.names && i < n && !u->failed; i++)
+		folder.names[i] = unpack_text(u);
+	folder.is_own = unpack_bool(u);
+	folder.pid_file = unpack_bool(u);
+	folder.is_watch = unpack_bool(u);
+	unpack_digest(u, &folder.digest);
 	for (size_t i = 0; i < REPORT_SERVERS; i++)
-		get_digest(r, &folder.told[i]);
-	if (!r->failed && !report_add_folder(out, &folder))
-		r->no_memory = r->failed = true;
+		unpack_digest(u, &folder.told[i]);
+	if (!u->failed && !report_add_folder(out, &folder))
+		u->no_memory = u->failed = true;
 	release_folder(&folder);
 }
 
-static void get_note(struct reader *r, struct report *out)
+static void unpack_note(struct unpacker *u, struct report *out)
 {
-	enum note_level level = (enum note_level)get_number_below(r, NOTE_WARNING + 1);
-	cleanup_free char *text = get_text(r);
+	enum note_level level = (enum note_level)unpack_number_below(u, NOTE_WARNING + 1);
+	cleanup_free char *text = unpack_text(u);
 	size_t before = out->notes.n_items;
 
-	if (r->failed)
+	if (u->failed)
 		return;
 	notes_add(&out->notes, level, "%s", text);
 	if (out->notes.n_items == before) /* notes are never there twice */
-		r->no_memory = r->failed = true;
+		u->no_memory = u->failed = true;
 }
 
-static void get_report(struct reader *r, struct report *out)
+static void unpack_report(struct unpacker *u, struct report *out)
 {
 	size_t n;
 
-	out->outcome = (enum report_outcome)get_number_below(r, REPORT_FAILED + 1);
-	out->changed = get_bool(r);
-	out->rolled_back = get_bool(r);
-	out->uses_good = get_bool(r);
-	get_digest(r, &out->inputs);
-	get_digest(r, &out->refused);
-	get_digest(r, &out->refused_good);
-	out->reason = get_text(r);
-	out->resync_s = (uint32_t)get_number(r);
-	out->listen = get_text(r);
-	out->mynetworks = get_text(r);
-	out->gate = get_text(r);
-	buf_add(&out->good, get_run(r, get_number(r)));
-	out->micros = get_number(r);
+	out->outcome = (enum report_outcome)unpack_number_below(u, REPORT_FAILED + 1);
+	out->changed = unpack_bool(u);
+	out->rolled_back = unpack_bool(u);
+	out->uses_good = unpack_bool(u);
+	unpack_digest(u, &out->inputs);
+	unpack_digest(u, &out->refused);
+	unpack_digest(u, &out->refused_good);
+	out->reason = unpack_text(u);
+	out->resync_s = (uint32_t)unpack_number(u);
+	out->listen = unpack_text(u);
+	out->mynetworks = unpack_text(u);
+	out->gate = unpack_text(u);
+	buf_add(&out->good, unpack_bytes(u));
+	out->micros = unpack_number(u);
 	for (size_t i = 0; i < REPORT_SERVERS; i++)
-		get_server(r, &out->servers[i]);
-	n = get_number_below(r, LIST_MAX);
-	for (size_t i = 0; i < n && !r->failed; i++)
-		get_twin(r, out);
-	n = get_number_below(r, LIST_MAX);
-	for (size_t i = 0; i < n && !r->failed; i++)
-		get_folder(r, out);
-	n = get_number_below(r, LIST_MAX);
-	for (size_t i = 0; i < n && !r->failed; i++)
-		get_note(r, out);
+		unpack_server(u, &out->servers[i]);
+	n = unpack_number_below(u, LIST_MAX);
+	for (size_t i = 0; i < n && !u->failed; i++)
+		unpack_twin(u, out);
+	n = unpack_number_below(u, LIST_MAX);
+	for (size_t i = 0; i < n && !u->failed; i++)
+		unpack_folder(u, out);
+	n = unpack_number_below(u, LIST_MAX);
+	for (size_t i = 0; i < n && !u->failed; i++)
+		unpack_note(u, out);
 }
 
 int report_parse(struct span bytes, struct report *out, struct error *err)
 {
 	CLEANUP(report_release) struct report report = REPORT_INIT;
-	struct reader r = { .rest = bytes };
+	struct unpacker u = { .rest = bytes };
 	cleanup_free char *end = NULL;
 
-	r.failed = !span_is(get_run(&r, sizeof(magic) - 1), magic);
-	get_report(&r, &report);
-	end = get_text(&r);
-	if (r.no_memory || report.good.failed)
+	u.failed = !span_is(unpack_run(&u, sizeof(magic) - 1), magic);
+	unpack_report(&u, &report);
+	end = unpack_text(&u);
+	if (u.no_memory || report.good.failed)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (r.failed || strcmp(end, "end") != 0 || r.rest.len > 0)
+	if (u.failed || strcmp(end, "end") != 0 || u.rest.len > 0)
 		return error_set(err, -EINVAL, "not a report");
 	*out = report;
 	report = (struct report)REPORT_INIT;
