@@ -8,25 +8,17 @@
  */
 #include "apply.h"
 
-#include "generation.h"
+#include "follow.h"
 #include "log.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "pending.h"
-#include "ports.h"
 #include "survey.h"
 #include "textfile.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <time.h>
 
-enum {
-	VERIFY_LIMIT_MS = 10000,
-	FOLLOW_WAIT_MS = 3000,
-	FOLLOW_STEP_MS = 2,
-	UNDO_TRIES_MAX = 20,
-};
+enum { UNDO_TRIES_MAX = 20 };
 
 static struct textfile_content content(bool exists, const struct buf *text)
 {
@@ -215,115 +207,6 @@ static void remove_made_directories(const struct survey_request *request, const 
 	}
 }
 
-static int reload(struct server *server, struct error *err)
-{
-	int rc = master_process_reload(&server->master, err);
-
-	if (rc < 0)
-		return rc;
-	server->n_reloads++;
-	log_notice("%s: reloaded (process %d)", server->kind->name, (int)server->master.pid);
-	return 0;
-}
-
-/*
- * Wait until the master listens for every twin, and keep the addresses it has
- * chosen: which they are hangs on more settings than the twin's own.
- */
-static void await_open(const struct server *server, struct probe_job *jobs,
-		       char (*addresses)[PORTS_ADDRESS_MAX])
-{
-	const struct timespec step = { .tv_nsec = FOLLOW_STEP_MS * 1000000L };
-	size_t at = 0;
-
-	for (int waited = 0; waited < FOLLOW_WAIT_MS && at < server->n_twins;
-	     waited += FOLLOW_STEP_MS) {
-		struct listening seen;
-
-		server_look_at_twins(server, &seen);
-		while (at < server->n_twins &&
-		       ports_address_of(&seen, jobs[at].port, addresses[at])) {
-			jobs[at].address = addresses[at];
-			at++;
-		}
-		if (at < server->n_twins && !master_process_is_alive(&server->master))
-			break;
-		if (at < server->n_twins)
-			nanosleep(&step, NULL);
-	}
-}
-
-static int verify(struct server *server, struct error *err)
-{
-	cleanup_free struct probe_job *jobs = calloc(server->n_twins, sizeof(*jobs));
-	cleanup_free char(*addresses)[PORTS_ADDRESS_MAX] =
-		calloc(server->n_twins, sizeof(*addresses));
-	cleanup_buf struct buf down = BUF_INIT;
-	int rc;
-
-	server->verified = server->n_twins == 0;
-	if (server->verified)
-		return 0;
-	if (!jobs || !addresses)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < server->n_twins; i++)
-		jobs[i] = (struct probe_job){
-			.address = server->twins[i].address,
-			.port = server->twins[i].port,
-			.protocol = server->twins[i].protocol,
-			.tls = server->twins[i].tls,
-			.header = PROXY_HEADER_LOCAL,
-			/*
-			 * In place the old generation greets alike until it is gone:
-			 * there postscreen has to come to the end of its greeting.
-			 */
-			.first_line_is_enough =
-				server->twins[i].port != server->twins[i].stock_port,
-		};
-	await_open(server, jobs, addresses);
-	rc = probe_run(jobs, server->n_twins, VERIFY_LIMIT_MS, true, server->master.pidfd, err);
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < server->n_twins; i++) {
-		struct twin *twin = &server->twins[i];
-
-		twin->probed = true;
-		twin->up = jobs[i].up;
-		snprintf(twin->detail, sizeof(twin->detail), "%s", jobs[i].detail);
-		if (!twin->up)
-			buf_add_format(&down, "%sport %u (%s): %s", down.len > 0 ? "; " : "",
-				       twin->port, twin->listener, twin->detail);
-	}
-	if (down.len > 0)
-		return error_set(err, -EIO, "%s", buf_text(&down));
-	server->verified = true;
-	log_notice("%s: %zu twin%s answer%s", server->kind->name, server->n_twins,
-		   server->n_twins == 1 ? "" : "s", server->n_twins == 1 ? "s" : "");
-	return 0;
-}
-
-/*
- * Wait until the master no longer listens on ports that its files do not name
- * any more: then it has followed.  Not for ever, and not an error.
- */
-static void await_closed(const struct server *server, const uint16_t *ports, size_t n_ports)
-{
-	const struct timespec step = { .tv_nsec = FOLLOW_STEP_MS * 1000000L };
-	size_t at = 0;
-
-	for (int waited = 0; waited < FOLLOW_WAIT_MS && at < n_ports; waited += FOLLOW_STEP_MS) {
-		struct listening seen;
-
-		ports_look(ports, n_ports, server->master.pid, &seen);
-		while (at < n_ports && !ports_was_open(&seen, ports[at]))
-			at++;
-		if (at < n_ports)
-			nanosleep(&step, NULL);
-	}
-	if (at < n_ports)
-		log_warning("%s: port %u is still open", server->kind->name, ports[at]);
-}
-
 /*
  * Tell the servers, Dovecot first and only when it is done Postfix: Dovecot
  * makes the socket of its SASL service anew, and an smtpd that starts at that
@@ -334,36 +217,20 @@ static int reload_and_verify(struct survey *r, struct written *w, struct error *
 {
 	for (size_t i = SURVEY_SERVERS; i-- > 0;) {
 		struct server *server = &r->servers[i];
-		struct generation old;
 		int rc;
 
 		if (!survey_needs_work(server) || !server->running)
 			continue;
-		generation_take(server->master.pid, server->kind->greeters, &old);
-		rc = reload(server, err);
+		rc = follow_reload(server, err);
 		if (rc < 0)
 			return error_wrap(err, rc, "%s: reload", server->kind->name);
 		w->reloaded[i] = true;
-		/*
-		 * What answers as before would prove nothing.  Who has a client stays
-		 * for longer than we wait, but takes no other.
-		 */
-		generation_await(server->master.pid, &old);
-		await_closed(server, server->closing, server->n_closing);
-		rc = verify(server, err);
+		rc = follow_verify(server, err);
 		if (rc < 0)
 			return error_wrap(err, rc, "%s: verify", server->kind->name);
 		w->verified[i] = true;
 	}
 	return 0;
-}
-
-/* What the rollback takes away: the ports that were new. */
-static void await_rolled_back(const struct server *server)
-{
-	for (size_t i = 0; i < server->n_twins; i++)
-		if (server->twins[i].is_new)
-			await_closed(server, &server->twins[i].port, 1);
 }
 
 /* What became of a server's files; the worst of them. */
@@ -417,10 +284,8 @@ static void roll_back(const struct survey_request *request, struct survey *r,
 		else if (w->n_changes[i] == 0)
 			log_notice("%s: its files stay: they were there before",
 				   server->kind->name);
-		else if (reload(server, &err) < 0)
+		else if (follow_reload_back(server, &err) < 0)
 			log_error("%s: %s", server->kind->name, err.msg);
-		else
-			await_rolled_back(server);
 	}
 	if (!request->revert)
 		remove_made_directories(request, r);
@@ -477,7 +342,7 @@ int apply_verify(struct survey *r, struct error *err)
 		struct error why;
 
 		if (!server->running || server->left_out || server->verified ||
-		    verify(server, &why) == 0)
+		    follow_verify(server, &why) == 0)
 			continue;
 		/* The other server is asked all the same. */
 		rc = error_set(err, why.code, "%s: verify: %s", server->kind->name, why.msg);
@@ -488,18 +353,11 @@ int apply_verify(struct survey *r, struct error *err)
 static int tell_reverted(const struct survey_request *request, struct server *server,
 			 struct error *err)
 {
-	struct generation old;
 	int rc = judge(request, server, err);
 
-	generation_take(server->master.pid, server->kind->greeters, &old);
 	if (rc == 0)
-		rc = reload(server, err);
-	if (rc < 0)
-		return error_wrap(err, rc, "%s is not reloaded", server->kind->name);
-	/* They hold the sockets, too, that the master has closed. */
-	generation_await(server->master.pid, &old);
-	await_closed(server, server->closing, server->n_closing);
-	return 0;
+		rc = follow_reload(server, err);
+	return rc < 0 ? error_wrap(err, rc, "%s is not reloaded", server->kind->name) : 0;
 }
 
 /*
