@@ -17,7 +17,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define DROP_IN_NAME "95-postern.conf"
+#define MAIN_NAME "dovecot.conf"
+#define DROP_IN_FOLDER "conf.d"
+#define DROP_IN_NAME DROP_IN_FOLDER "/95-postern.conf"
 #define LOCAL_NAME "local.conf"
 
 struct dovecot {
@@ -55,9 +57,9 @@ static struct dovecot *make_own(const char *directory)
 
 	if (!dovecot)
 		return NULL;
-	dovecot->main_path = join(directory, "dovecot.conf");
-	dovecot->directory = join(directory, "conf.d");
-	dovecot->drop_in_path = join(directory, "conf.d/" DROP_IN_NAME);
+	dovecot->main_path = join(directory, MAIN_NAME);
+	dovecot->directory = join(directory, DROP_IN_FOLDER);
+	dovecot->drop_in_path = join(directory, DROP_IN_NAME);
 	dovecot->local_path = join(directory, LOCAL_NAME);
 	if (!dovecot->main_path || !dovecot->directory || !dovecot->drop_in_path ||
 	    !dovecot->local_path) {
@@ -215,8 +217,7 @@ static int make_it_hold(const struct host *host, const struct settings *settings
 		cleanup_buf struct buf stripped = BUF_INIT;
 
 		dovecot_listeners_strip_include(buf_span(&t->main_now), &stripped);
-		dovecot_listeners_add_include(buf_span(&stripped), "conf.d/" DROP_IN_NAME,
-					      &t->main_wanted);
+		dovecot_listeners_add_include(buf_span(&stripped), DROP_IN_NAME, &t->main_wanted);
 		rc = buf_check(&stripped, err);
 	}
 	if (rc == 0)
@@ -510,9 +511,18 @@ static int strip(struct span text, struct buf *out, struct error *err)
 
 static const char *const greeters[] = { "imap-login", "pop3-login", "managesieve-login", NULL };
 
+static const char *const files[] = { MAIN_NAME, LOCAL_NAME, DROP_IN_NAME, NULL };
+
+static const char *config_directory(const struct settings *settings)
+{
+	return settings->dovecot.config_directory;
+}
+
 const struct server_kind dovecot_server = {
 	.name = "dovecot",
 	.greeters = greeters,
+	.files = files,
+	.config_directory = config_directory,
 	.survey = survey,
 	.judge = judge,
 	.check_ports = check_ports,

@@ -367,7 +367,12 @@ static int add_changes(struct server *server, struct texts *t, struct error *err
 	return rc < 0 ? rc : server_set_record(server, OVERRIDES_POSTFIX_RECORD, &t->record, err);
 }
 
-static const char *const config_names[] = { "main.cf", "master.cf", NULL };
+static const char *const files[] = { "main.cf", "master.cf", NULL };
+
+static const char *config_directory(const struct settings *settings)
+{
+	return settings->postfix.config_directory;
+}
 
 static int survey(const struct server_request *request, struct server *server, struct notes *notes,
 		  struct error *err)
@@ -383,8 +388,7 @@ static int survey(const struct server_request *request, struct server *server, s
 	server->own = postfix;
 	if (!postfix)
 		return error_set(err, -ENOMEM, "out of memory");
-	rc = server_add_folder(server, settings->postfix.config_directory, config_names, false,
-			       err);
+	rc = server_add_folder(server, settings->postfix.config_directory, files, false, err);
 	if (rc == 0)
 		rc = textfile_read(&host->root, postfix->master_cf_path, &t.master_now, err);
 	if (rc == -ENOENT || rc == -ENOTDIR)
@@ -505,6 +509,8 @@ static const char *const greeters[] = { "smtpd", "postscreen", NULL };
 const struct server_kind postfix_server = {
 	.name = "postfix",
 	.greeters = greeters,
+	.files = files,
+	.config_directory = config_directory,
 	.survey = survey,
 	.judge = judge,
 	.check_ports = check_ports,

@@ -64,37 +64,37 @@ static int take_lock(const struct host *host, int *out_fd, struct error *err)
 	return error_set(err, -ETIMEDOUT, "another postern is at work here");
 }
 
+/* 0 when the file is whole, also when there is none. */
+static int recover_file(const struct host *host, const char *directory, const char *name,
+			struct error *err)
+{
+	cleanup_buf struct buf path = BUF_INIT;
+	int rc;
+
+	buf_add_format(&path, "%s/%s", directory, name);
+	rc = buf_check(&path, err);
+	if (rc == 0)
+		rc = textfile_recover(&host->root, buf_text(&path), err);
+	if (rc > 0)
+		log_warning("%s: an interrupted write was undone from its saved copy",
+			    buf_text(&path));
+	return rc > 0 || rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
+}
+
 /* Finish what a crash interrupted while a bind-mounted file was written. */
 static int recover(const struct survey_request *request, struct error *err)
 {
-	const char *const postfix = request->settings->postfix.config_directory;
-	const char *const dovecot = request->settings->dovecot.config_directory;
-	const struct {
-		const char *directory, *name;
-	} files[] = {
-		{ postfix, "/master.cf" },
-		{ postfix, "/main.cf" },
-		{ dovecot, "/dovecot.conf" },
-		{ dovecot, "/local.conf" },
-		{ dovecot, "/conf.d/95-postern.conf" },
-	};
+	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
+		const struct server_kind *kind = survey_kinds[i];
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		cleanup_buf struct buf path = BUF_INIT;
-		int rc;
+		for (size_t k = 0; kind->files[k]; k++) {
+			int rc = recover_file(request->host,
+					      kind->config_directory(request->settings),
+					      kind->files[k], err);
 
-		buf_add_text(&path, files[i].directory);
-		buf_add_text(&path, files[i].name);
-		rc = buf_check(&path, err);
-		if (rc == 0)
-			rc = textfile_recover(&request->host->root, buf_text(&path), err);
-		if (rc == -ENOENT || rc == -ENOTDIR)
-			continue;
-		if (rc < 0)
-			return rc;
-		if (rc > 0)
-			log_warning("%s: an interrupted write was undone from its saved copy",
-				    buf_text(&path));
+			if (rc < 0)
+				return rc;
+		}
 	}
 	return 0;
 }

@@ -125,6 +125,9 @@ struct server_kind {
 	 * as before, until they have heard of it; ended by NULL.
 	 */
 	const char *const *greeters;
+	/* Its files that are written, within config_directory(); ended by NULL. */
+	const char *const *files;
+	const char *(*config_directory)(const struct settings *settings);
 	/* Read, plan (or, to revert, strip), find the master.  Fills in *server. */
 	int (*survey)(const struct server_request *request, struct server *server,
 		      struct notes *notes, struct error *err);

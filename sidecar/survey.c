@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-static const struct server_kind *const kinds[SURVEY_SERVERS] = {
+const struct server_kind *const survey_kinds[SURVEY_SERVERS] = {
 	&postfix_server,
 	&dovecot_server,
 };
@@ -93,8 +93,8 @@ static int survey_server(const struct survey_request *request, size_t i, struct 
 	struct server *server = &out->servers[i];
 	int rc;
 
-	*server = (struct server){ .kind = kinds[i], .master = MASTER_PROCESS_INIT };
-	rc = kinds[i]->survey(&server_request, server, &out->notes, err);
+	*server = (struct server){ .kind = survey_kinds[i], .master = MASTER_PROCESS_INIT };
+	rc = survey_kinds[i]->survey(&server_request, server, &out->notes, err);
 	if (rc < 0 && rc != -ENOMEM && request->only_running && !server->running) {
 		/* Whoever is about to start it may not be through with its files. */
 		notes_add(&out->notes, NOTE_NOTICE, "%s: not running yet: %s", server->kind->name,

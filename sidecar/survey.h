@@ -10,6 +10,8 @@
 
 enum { SURVEY_SERVERS = 2 };
 
+extern const struct server_kind *const survey_kinds[SURVEY_SERVERS];
+
 struct survey_request {
 	const struct host *host;
 	const struct settings *settings;
