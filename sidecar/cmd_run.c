@@ -139,7 +139,7 @@ int cmd_run(const struct command *self, const struct command_globals *globals, i
 {
 	struct command_globals for_companion = *globals;
 	struct supervisor_job job = { .grace_ms = GRACE_S * 1000,
-				      .settle = keep_privileges,
+				      .once_running = keep_privileges,
 				      .companion = watch_companion,
 				      .companion_arg = &for_companion };
 	int first;

@@ -10,8 +10,8 @@
 #include "log.h"
 #include "patchers/base/span.h"
 #include "settings.h"
-#include "status_client.h"
 #include "signal_state.h"
+#include "status_client.h"
 
 #include <getopt.h>
 #include <limits.h>

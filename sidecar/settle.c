@@ -4,7 +4,6 @@
 
 void settle_note(struct settle *settle, uint64_t now_micros)
 {
-	settle->pending = true;
 	if (settle->first_micros == 0)
 		settle->first_micros = now_micros;
 }

@@ -15,9 +15,14 @@
 enum { SETTLE_QUIET_MS = 100, SETTLE_MAX_MS = 2000 };
 
 struct settle {
-	bool pending;          /* something has happened that nobody has acted on */
-	uint64_t first_micros; /* when the first of it did; 0: nothing */
+	uint64_t first_micros; /* when the first of it happened; 0: nothing has */
 };
+
+/* Something has happened that nobody has acted on. */
+static inline bool settle_is_pending(const struct settle *settle)
+{
+	return settle->first_micros != 0;
+}
 
 /* Something has happened. */
 void settle_note(struct settle *settle, uint64_t now_micros);

@@ -449,8 +449,8 @@ int supervisor_run(const struct supervisor_job *job)
 	let_go();
 	share(&s);
 	log_info("run: %s is process %d", job->argv[0], (int)s.child);
-	if (job->settle)
-		job->settle();
+	if (job->once_running)
+		job->once_running();
 	if (job->companion)
 		start_companion(&s, NULL);
 	run_until_done(&s);

@@ -47,7 +47,7 @@ struct supervisor_job {
 	bool process_group;      /* forward to CMD's process group */
 
 	/* Once CMD runs, before anything else: give up what only CMD needed.  NULL: nothing. */
-	void (*settle)(void);
+	void (*once_running)(void);
 	companion_main *companion; /* NULL: none */
 	void *companion_arg;
 };

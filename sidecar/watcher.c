@@ -261,7 +261,7 @@ static void take_report(struct watcher *w, struct report *report)
 	arm_resync(w);
 	endpoint_open(w->endpoint);
 	endpoint_listen(w->endpoint, w->state.report.listen);
-	if (w->settle.pending)
+	if (settle_is_pending(&w->settle))
 		look_soon(w);
 	await_start(w);
 	await_server(w);
@@ -273,7 +273,7 @@ static void take_death(struct watcher *w, const struct error *err)
 	state_take_failure(&w->state, err->msg);
 	w->all_touched = true;
 	retry_later(w);
-	if (w->settle.pending)
+	if (settle_is_pending(&w->settle))
 		look_soon(w);
 }
 
