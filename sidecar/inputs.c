@@ -29,7 +29,6 @@ static void note_stale(const struct settings_request *request, struct notes *not
 	const struct rootfs *root = request->root;
 	char *folder = strdupa(request->path ? request->path : SETTINGS_DEFAULT_PATH);
 	char *name = strrchr(folder, '/');
-	cleanup_buf struct buf reason = BUF_INIT;
 
 	if (!name || name == folder)
 		return;
@@ -39,8 +38,7 @@ static void note_stale(const struct settings_request *request, struct notes *not
 			return;
 		root = &own;
 	}
-	if (volume_stale(root, folder, name, &reason, NULL) == 1)
-		notes_add(notes, NOTE_WARNING, "%s", buf_text(&reason));
+	volume_note_stale(root, folder, name, notes);
 }
 
 /* Whether postern.conf is what was read, still. */

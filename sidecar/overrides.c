@@ -87,15 +87,6 @@ static int take_file(struct override_source *out, const char *dir, size_t which,
 	return buf_check(&out->text, err);
 }
 
-static void note_stale(const struct rootfs *root, const char *dir, const char *name,
-		       struct notes *notes)
-{
-	cleanup_buf struct buf reason = BUF_INIT;
-
-	if (volume_stale(root, dir, name, &reason, NULL) == 1)
-		notes_add(notes, NOTE_WARNING, "%s", buf_text(&reason));
-}
-
 static int read_folder(const struct rootfs *root, const char *dir, struct overrides *out,
 		       struct notes *notes, struct error *err)
 {
@@ -107,7 +98,7 @@ static int read_folder(const struct rootfs *root, const char *dir, struct overri
 	rc = volume_snapshot(root, dir, override_names, OVERRIDE_COUNT, files, err);
 	for (size_t i = 0; i < OVERRIDE_COUNT; i++) {
 		if (rc == 0 && files[i].exists)
-			note_stale(root, dir, override_names[i], notes);
+			volume_note_stale(root, dir, override_names[i], notes);
 		if (rc == 0)
 			rc = take_file(&out->files[i], dir, i, &files[i], err);
 		volume_file_release(&files[i]);

@@ -5,6 +5,7 @@
 #include "digest.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
+#include "patchers/base/notes.h"
 #include "rootfs.h"
 #include "textfile.h"
 
@@ -18,7 +19,7 @@
 #define DATA "..data"
 
 enum {
-	LOOKS_MAX = 200, /* at a volume that is replaced while it is read */
+	LOOKS_MAX = 200,                         /* at a volume that is replaced while it is read */
 	NAMES_MAX = 2 * VOLUME_DIGEST_FILES_MAX, /* of the generation, and of the folder */
 	LINK_BYTES_MAX = 4096,
 	FOLDER_FLAGS = O_RDONLY | O_DIRECTORY,
@@ -53,7 +54,10 @@ struct look {
 	int data_fd; /* -1: no volume of kubelet's */
 };
 
-#define LOOK_INIT { .dir_fd = -1, .data_fd = -1 }
+#define LOOK_INIT                                                                                  \
+	{                                                                                          \
+		.dir_fd = -1, .data_fd = -1                                                        \
+	}
 
 static void look_release(struct look *look)
 {
@@ -472,4 +476,13 @@ int volume_stale(const struct rootfs *root, const char *dir, const char *key, st
 	else
 		return 0;
 	return buf_check(reason, err) < 0 ? -ENOMEM : 1;
+}
+
+void volume_note_stale(const struct rootfs *root, const char *dir, const char *key,
+		       struct notes *notes)
+{
+	cleanup_buf struct buf reason = BUF_INIT;
+
+	if (volume_stale(root, dir, key, &reason, NULL) == 1)
+		notes_add(notes, NOTE_WARNING, "%s", buf_text(&reason));
 }

@@ -26,6 +26,7 @@
 
 struct digest;
 struct error;
+struct notes;
 struct rootfs;
 
 /* In one digest: files, and bytes of all together. */
@@ -73,5 +74,9 @@ int volume_digest(const struct rootfs *root, const char *dir, struct digest *out
  */
 int volume_stale(const struct rootfs *root, const char *dir, const char *key, struct buf *reason,
 		 struct error *err);
+
+/* The same, as a warning in notes. */
+void volume_note_stale(const struct rootfs *root, const char *dir, const char *key,
+		       struct notes *notes);
 
 #endif
