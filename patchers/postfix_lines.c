@@ -107,3 +107,16 @@ void postfix_lines_unfold(struct buf *out, struct span raw)
 		buf_add(out, line);
 	}
 }
+
+bool postfix_lines_leave_brace_open(struct span text)
+{
+	size_t level = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] == '{')
+			level++;
+		else if (text.data[i] == '}' && level > 0)
+			level--;
+	}
+	return level > 0;
+}

@@ -62,4 +62,7 @@ struct span postfix_lines_skip_ignored(struct span rest);
  */
 void postfix_lines_unfold(struct buf *out, struct span raw);
 
+/* Whether a text ends with a brace open: as a word it would swallow what follows. */
+bool postfix_lines_leave_brace_open(struct span text);
+
 #endif

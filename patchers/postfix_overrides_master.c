@@ -327,23 +327,6 @@ static int make_change(struct editor *e, const struct master_cf *cf, const struc
 	return 0;
 }
 
-/*
- * Whether the entry ends inside this word, as far as braces go: once it is
- * replaced, options can follow, and it could not be put back before them.
- */
-static bool is_open(struct span word)
-{
-	size_t level = 0;
-
-	for (size_t i = 0; i < word.len; i++) {
-		if (word.data[i] == '{')
-			level++;
-		else if (word.data[i] == '}' && level > 0)
-			level--;
-	}
-	return level > 0;
-}
-
 static int act(struct editor *e, const struct master_cf *cf, const struct setting *s,
 	       const struct spot *spot, const struct override_decision *decision)
 {
@@ -354,7 +337,9 @@ static int act(struct editor *e, const struct master_cf *cf, const struct settin
 	if (decision->step == OVERRIDE_LEAVE)
 		return 0;
 	word = &entry->words[spot->word ? spot->word : spot->last_option];
-	if (s->override && (has_odd_space(word->raw) || (spot->word && is_open(word->text))))
+	/* Options can follow an open brace, once it is replaced: it could not be put back. */
+	if (s->override && (has_odd_space(word->raw) ||
+			    (spot->word && postfix_lines_leave_brace_open(word->text))))
 		return refuse_change(e, entry, s);
 	if (decision->step == OVERRIDE_PUT)
 		change = plan_put(entry, spot, decision->text);

@@ -111,20 +111,6 @@ static int add_selected(struct planner *p, const struct postfix_listener *listen
 	return 0;
 }
 
-/* Whether a word ends with its last brace open: it would swallow what follows. */
-static bool has_open_brace(struct span word)
-{
-	size_t level = 0;
-
-	for (size_t i = 0; i < word.len; i++) {
-		if (word.data[i] == '{')
-			level++;
-		else if (word.data[i] == '}' && level > 0)
-			level--;
-	}
-	return level > 0;
-}
-
 /*
  * Whether every argument is an option, and complete, so that options added
  * after them are read as such.  Daemons refuse most of what is not.
@@ -137,7 +123,7 @@ static bool options_are_complete(const struct master_cf_entry *entry)
 	while (master_cf_next_arg(entry, &at, &arg))
 		if (!isalpha((unsigned char)arg.flag) ||
 		    (!arg.has_value && memchr("imnost", arg.flag, 6)) ||
-		    (arg.has_value && has_open_brace(arg.value)))
+		    (arg.has_value && postfix_lines_leave_brace_open(arg.value)))
 			return false;
 	return true;
 }
