@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* dovecot_server - Dovecot: its configuration tree, doveconf(1), its master. */
 #include "dovecot_files.h"
+#include "dovecot_judge.h"
 #include "overrides.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
@@ -12,7 +13,6 @@
 #include "server.h"
 #include "settings.h"
 #include "textfile.h"
-#include "tool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -440,48 +440,11 @@ static int survey(const struct server_request *request, struct server *server, s
 	return add_changes(server, &t, err);
 }
 
-/*
- * The whole tree as it would be, copied file by file.  "-x" expands values:
- * without it a missing certificate or an unknown variable passes.
- */
 static int judge(const struct host *host, const struct server *server, struct error *err)
 {
-	static const char *const command[] = { "doveconf", "-c", HOST_JUDGE_DOVECOT,
-					       "-x",       "-n", NULL };
 	const struct dovecot *dovecot = server->own;
-	cleanup_buf struct buf said = BUF_INIT;
-	struct span words;
-	int rc = 0;
 
-	if (dovecot->wanted.n_files == 0)
-		return error_set(err, -EINVAL, "Dovecot's configuration cannot be read");
-	for (size_t i = 0; i < dovecot->wanted.n_files && rc == 0; i++) {
-		cleanup_buf struct buf text = BUF_INIT;
-		char name[32];
-
-		dovecot_conf_relocate(&dovecot->wanted, i, HOST_JUDGE_DIRECTORY, &text);
-		snprintf(name, sizeof(name), "%zu.conf", i);
-		rc = buf_check(&text, err);
-		if (rc == 0)
-			rc = server_write_candidate(host, name, buf_span(&text), err);
-	}
-	if (rc < 0)
-		return rc;
-	rc = tool_run(&host->root, command, &said, err);
-	if (rc == -ENOENT)
-		return 1;
-	rc = tool_verdict(command[0], rc, err);
-	if (rc <= 0)
-		return rc;
-	for (size_t i = 0; i < dovecot->wanted.n_files; i++) {
-		char copy[sizeof(HOST_JUDGE_DIRECTORY) + 32];
-
-		snprintf(copy, sizeof(copy), HOST_JUDGE_DIRECTORY "/%zu.conf", i);
-		buf_replace(&said, copy, dovecot->wanted.files[i].path);
-	}
-	words = span_trim(buf_span(&said), " \r\n");
-	return error_set(err, -EINVAL, "doveconf does not accept the configuration: %.*s",
-			 SERVER_WORDS(words));
+	return dovecot_judge(host, &dovecot->wanted, err);
 }
 
 static int check_ports(const struct host *host, const struct server *server, struct error *err)

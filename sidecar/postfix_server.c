@@ -10,11 +10,11 @@
 #include "patchers/postfix_overrides.h"
 #include "patchers/postfix_twins.h"
 #include "patchers/postfix_value.h"
+#include "postfix_judge.h"
 #include "postfix_ports.h"
 #include "server.h"
 #include "settings.h"
 #include "textfile.h"
-#include "tool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -423,76 +423,18 @@ static int survey(const struct server_request *request, struct server *server, s
 	return add_changes(server, &t, err);
 }
 
-/* postconf(1) lets a value pass that ends every daemon and the master. */
-static int judge_protocols(const struct postfix *postfix, struct error *err)
-{
-	cleanup_buf struct buf value = BUF_INIT;
-	struct span rest;
-	int rc = postfix_value_get(&postfix->main_cf, NULL, span_from("inet_protocols"), &value,
-				   err);
-
-	if (rc < 0)
-		return error_wrap(err, rc, "%s", postfix->main_cf_path);
-	rest = buf_span(&value);
-	while (rest.len > 0) {
-		struct span word = span_take_word(&rest, " ,\t\r\n");
-
-		if (word.len > 0 && !span_is(word, "all") && !span_is(word, "ipv4") &&
-		    !span_is(word, "ipv6"))
-			return error_set(err, -EINVAL, "%s: unknown inet_protocols value \"%.*s\"",
-					 postfix->main_cf_path, SPAN_ARG(word));
-	}
-	return 0;
-}
-
-/* 0, or -EINVAL with the tool's words. */
-static int hear_judge(const struct postfix *postfix, struct tool *tool, struct error *err)
-{
-	cleanup_buf struct buf said = BUF_INIT;
-	struct span words;
-	int rc = tool_verdict(tool->name, tool_finish(tool, &said, err), err);
-
-	if (rc <= 0)
-		return rc;
-	buf_replace(&said, HOST_JUDGE_DIRECTORY "/main.cf", postfix->main_cf_path);
-	buf_replace(&said, HOST_JUDGE_DIRECTORY "/master.cf", postfix->master_cf_path);
-	words = span_trim(buf_span(&said), " \r\n");
-	return error_set(err, -EINVAL, "%s does not accept the configuration: %.*s", tool->name,
-			 SERVER_WORDS(words));
-}
-
 static int judge(const struct host *host, const struct server *server, struct error *err)
 {
-	static const char *const services[] = { "postconf", "-c", HOST_JUDGE_DIRECTORY, "-M",
-						NULL };
-	/*
-	 * postconf(1) takes values as they are.  Every other program reads and
-	 * checks all common parameters first, as the master does at a reload: this
-	 * one does nothing else, an inline table asked for a key.
-	 */
-	static const char *const parameters[] = { "postmap",  "-c", HOST_JUDGE_DIRECTORY, "-q", "a",
-						  "static:b", NULL };
 	const struct postfix *postfix = server->own;
-	struct tool of_services, of_parameters;
-	int rc = judge_protocols(postfix, err), second;
+	const struct postfix_candidate candidate = {
+		.main_cf = &postfix->main_cf,
+		.main_cf_text = buf_span(&postfix->main_cf_text),
+		.main_cf_path = postfix->main_cf_path,
+		.master_cf_text = buf_span(&postfix->candidate),
+		.master_cf_path = postfix->master_cf_path,
+	};
 
-	if (rc == 0)
-		rc = server_write_candidate(host, "main.cf", buf_span(&postfix->main_cf_text), err);
-	if (rc == 0)
-		rc = server_write_candidate(host, "master.cf", buf_span(&postfix->candidate), err);
-	if (rc < 0)
-		return rc;
-	/* Both at once: neither needs the other, and there may be a processor for each. */
-	rc = tool_start(&host->root, services, &of_services, err);
-	if (rc < 0)
-		return rc == -ENOENT ? 1 : rc;
-	second = tool_start(&host->root, parameters, &of_parameters, err);
-	rc = hear_judge(postfix, &of_services, err);
-	if (second == 0)
-		second = hear_judge(postfix, &of_parameters, rc == 0 ? err : NULL);
-	if (rc < 0)
-		return rc;
-	return second == -ENOENT ? 1 : second;
+	return postfix_judge(host, &candidate, err);
 }
 
 static int check_ports(const struct host *host, const struct server *server, struct error *err)
