@@ -150,7 +150,8 @@ int survey_take(const struct survey_request *request, struct survey *out, struct
 void survey_leave_out(struct server *server, const struct error *why)
 {
 	server->left_out = true;
-	server->left_out_because = *why;
+	if (why)
+		server->left_out_because = *why;
 	server->unproven = false;
 	server_drop_changes(server);
 }
