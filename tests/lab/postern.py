@@ -14,8 +14,6 @@ RUN = ("run", "--", "sleep", "infinity")
 WATCH = ("--root", "/", "watch")
 SOCKET = "/run/postern/status.sock"
 OVERRIDES = "/tmp/docker-mailserver"
-# Generous: a look at a busy machine takes its time.
-LIMIT_S = 60
 # Whom the twins are told of.
 CLIENT_ADDRESS = "198.51.100.9"
 
@@ -54,7 +52,7 @@ class Postern:
 
     def stop(self, number=signal.SIGTERM):
         """The exit status."""
-        return self.process.stop(number, LIMIT_S)
+        return self.process.stop(number)
 
     # -- what it says
 
@@ -79,7 +77,7 @@ class Postern:
         done = self.mail.run([mailhost.POSTERN, "probe", what], check=False)
         return done.returncode, done.stdout
 
-    def wait_for(self, condition, what, within=LIMIT_S):
+    def wait_for(self, condition, what, within=wait.LIMIT_S):
         """The first status for which the condition is true."""
         last = None
 
@@ -93,16 +91,16 @@ class Postern:
         return wait.until(probe, lambda: f"{what}; it says:\n{json.dumps(last, indent=1)}\n"
                           f"{self.output[-6000:]}", within, every=0.02)
 
-    def wait_current(self, within=LIMIT_S):
+    def wait_current(self, within=wait.LIMIT_S):
         """Everything is as wanted, and proven."""
         return self.wait_for(is_current, "the configuration to be in force", within)
 
-    def wait_twins(self, wanted, within=LIMIT_S):
+    def wait_twins(self, wanted, within=wait.LIMIT_S):
         """Exactly these twins, {listener: port}, are up and all is current."""
         return self.wait_for(lambda s: is_current(s) and ports(s) == wanted,
                              f"the twins {wanted}", within)
 
-    def wait_line(self, pattern, within=LIMIT_S):
+    def wait_line(self, pattern, within=wait.LIMIT_S):
         return wait.until(lambda: self.lines(pattern),
                           lambda: f"{pattern!r} in the log of postern:\n{self.output[-6000:]}",
                           within)[0]
@@ -214,11 +212,8 @@ def is_greeting(line):
 
 def answers(mail, service, port, header=True):
     """Waits: a connection in the moment of a reload may meet a process that ends."""
-    def tried():
-        with contextlib.suppress(OSError):
-            return is_greeting(greeting(mail, service, port, header))
-        return False
-    wait.until(tried, f"{service} to answer on port {port}", LIMIT_S)
+    wait.until(lambda: is_greeting(greeting(mail, service, port, header)),
+               f"{service} to answer on port {port}", passing=(OSError,))
 
 
 def all_answer(mail, twins=None):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Waiting for a condition, always with a limit and a sentence about what was awaited."""
+import contextlib
 import time
 
 # No measure of speed: what is awaited comes at once on a quiet machine, and on a loaded one it may
@@ -11,13 +12,17 @@ class TooLate(AssertionError):
     """What was awaited did not come within its limit."""
 
 
-def until(probe, what, within=LIMIT_S, every=0.01):
-    """Call probe until it returns something true; return that."""
+def until(probe, what, within=LIMIT_S, every=0.01, passing=()):
+    """Call probe until it returns something true; return that.
+
+    `passing` are exceptions that mean: not yet.
+    """
     deadline = time.monotonic() + within
     while True:
-        result = probe()
-        if result:
-            return result
+        with contextlib.suppress(*passing):
+            result = probe()
+            if result:
+                return result
         if time.monotonic() >= deadline:
             raise TooLate(f"waited {within:g} s for {what() if callable(what) else what}")
         time.sleep(every)

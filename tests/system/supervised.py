@@ -15,9 +15,6 @@ import tempfile
 
 from lab import mailhost, wait
 
-# Generous: a loaded machine is no fault of the program.
-LIMIT = 30
-
 COMPANION = "postern-watch"
 # Where the watching process looks: no mail server is there, and so it never is this machine's own.
 EMPTY_ROOT = tempfile.mkdtemp(prefix="postern-root-")
@@ -142,7 +139,7 @@ class Supervised:
             found = [pid for pid in children(outside) if read(pid, "comm").strip() == "postern"]
             # It may be over already; then nobody asks for the number.
             return found or self.process.poll() is not None
-        found = wait.until(init, "postern in its namespace", within=LIMIT)
+        found = wait.until(init, "postern in its namespace")
         return found[0] if isinstance(found, list) else None
 
     def __enter__(self):
@@ -167,7 +164,7 @@ class Supervised:
 
     def wait_said(self, pattern):
         return wait.until(lambda: re.search(pattern, self.said()),
-                          lambda: f"{pattern!r} in {self.said()!r}", within=LIMIT)
+                          lambda: f"{pattern!r} in {self.said()!r}")
 
     def line(self):
         """The next line of the command's standard output, without its end; None at the end."""
@@ -188,7 +185,7 @@ class Supervised:
             return [pid for pid in children(self.pid)
                     if read(pid, "comm").strip() not in ("postern", COMPANION, "")
                     and field(pid, "NSpgid").split()[-1] == field(pid, "NSpid").split()[-1]]
-        return wait.until(found, "the command", within=LIMIT)[0]
+        return wait.until(found, "the command")[0]
 
     def companion_now(self):
         found = [pid for pid in children(self.pid) if read(pid, "comm").strip() == COMPANION
@@ -197,7 +194,7 @@ class Supervised:
 
     @property
     def companion(self):
-        return wait.until(self.companion_now, "the watching process", within=LIMIT)
+        return wait.until(self.companion_now, "the watching process")
 
     def send(self, *numbers):
         for number in numbers:
@@ -206,12 +203,11 @@ class Supervised:
 
     def wait_state(self, wanted, pid=None):
         pid = pid or self.pid
-        wait.until(lambda: state(pid) in wanted, lambda: f"state {wanted}, not {state(pid)!r}",
-                   within=LIMIT)
+        wait.until(lambda: state(pid) in wanted, lambda: f"state {wanted}, not {state(pid)!r}")
 
     def status(self):
         """Wait for the end; the exit status, as a shell has it."""
-        status = self.process.wait(timeout=LIMIT)
+        status = self.process.wait(timeout=wait.LIMIT_S)
         return status if status >= 0 else 128 - status
 
 

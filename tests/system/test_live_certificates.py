@@ -52,12 +52,8 @@ def served(mail, port, header):
 def serves(mail, server, pair):
     wanted = ssl.PEM_cert_to_DER_cert(pair[CERT].decode())
     for port, header in PORTS[server]:
-        def is_served():
-            try:
-                return served(mail, port, header) == wanted
-            except OSError:
-                return False
-        wait.until(is_served, f"the certificate on port {port}", postern.LIMIT_S)
+        wait.until(lambda: served(mail, port, header) == wanted, f"the certificate on port {port}",
+                   passing=(OSError,))
 
 
 def begin(lab, text):

@@ -125,7 +125,7 @@ def test_changed_networks(lab, postern_built, way):
     one_more(before, after, "dovecot")
     # Our own address is trusted no more; loopback always is.
     wait.until(lambda: not postern.is_greeting(postern.greeting(lab.mail, "imap", 10143)),
-               "the header from a stranger to be refused", postern.LIMIT_S)
+               "the header from a stranger to be refused")
     assert postern.is_greeting(postern.greeting(lab.mail, "imap", 10143, address="127.0.0.1"))
     assert 'mode": "watch' in lab.mail.postern("status", "--json").stdout
     assert running.stop() == 0

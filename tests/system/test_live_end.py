@@ -40,7 +40,7 @@ def test_term_during_an_apply(lab, postern_built, way):
         lab.mail.configure_postern(with_port(port))
         time.sleep(delay)
         os.kill(running.process.pid, signal.SIGTERM)
-        status = running.process.wait(postern.LIMIT_S)
+        status = running.process.wait()
         assert status == (CHILD_STATUS if way == "run" else 0), (delay, running.output)
         assert is_whole(lab.mail, port), (delay, running.output)
         caught += f"{mailhost.MASTER_CF}: changed" in running.output.partition("3 twins answer")[2]
@@ -63,7 +63,7 @@ def test_all_processes_end_with_the_child(lab, postern_built):
     lab.mail.configure_postern(with_port(20587))
     time.sleep(DELAYS_S[2])
     lab.mail.write("/run/end", "")
-    assert running.process.wait(postern.LIMIT_S) == 9, running.output
+    assert running.process.wait() == 9, running.output
     assert is_whole(lab.mail, 20587)
     wait.until(lambda: lab.mail.run(["pidof", "postern"], check=False).stdout == "",
                "the end of all processes of postern")

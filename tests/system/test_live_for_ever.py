@@ -35,7 +35,7 @@ def lock_held(mail):
 
 
 def wait_for_look(watcher):
-    return wait.until(lambda: processes.look_of(watcher), "a look to begin", postern.LIMIT_S,
+    return wait.until(lambda: processes.look_of(watcher), "a look to begin",
                       every=0.001)
 
 

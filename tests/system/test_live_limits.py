@@ -71,7 +71,7 @@ def test_override_by_sub_path(lab, postern_built):
     lab.mail.shell(f"umount {path}; echo 'mail_name = folder' > {path}")
     running.hang_up()
     wait.until(lambda: lab.mail.run(["postconf", "-h", "mail_name"]).stdout == "folder\n",
-               "the new override", postern.LIMIT_S)
+               "the new override")
     status = running.look_at_all()
     assert not [n for n in status["notes"] if "mount the ConfigMap" in n["text"]]
 
@@ -201,7 +201,7 @@ def test_resync_off_without_inotify(idle_lab, postern_built):
     idle_lab.mail.configure_postern(with_port(24190, "resync = 0\n"))
     running.wait_twins(moved(24190))
     idle_lab.mail.configure_postern(with_port(24191, "resync = 0\n"))
-    running.wait_twins(moved(24191), 3 * postern.LIMIT_S)
+    running.wait_twins(moved(24191), 3 * wait.LIMIT_S)
 
 
 # -- the watching process itself

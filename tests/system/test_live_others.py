@@ -209,7 +209,7 @@ def test_edits_at_full_speed(lab, postern_built):
     for port in range(20587, 20597):
         lab.mail.configure_postern(
             postern.conf(f"postfix {{\n  listener submission {{ port = {port} }}\n}}\n"))
-    assert editor.wait(postern.LIMIT_S) == 0, editor.output
+    assert editor.wait() == 0, editor.output
     await_option(running, "20596/inet", "edit_20", "20")
     for number in range(1, 21):
         for service in ("submission/inet", "20596/inet", "submissions/inet", "10465/inet"):
@@ -250,7 +250,7 @@ def test_port_that_becomes_free_is_taken_without_being_told(lab, postern_built):
         lab.mail.configure_postern(
             postern.conf("postfix {\n  listener submission { port = 20999 }\n}\n"))
         running.wait_for(lambda s: s["outcome"] == "failed", "the failure")
-    running.wait_twins({**TWINS, "submission": 20999}, 2 * postern.LIMIT_S)
+    running.wait_twins({**TWINS, "submission": 20999}, 2 * wait.LIMIT_S)
     assert len(running.errors()) == 1
 
 

@@ -80,12 +80,7 @@ def put_and_wait(source, running, wanted=TWINS, **named):
 
 def await_true(probe, what):
     """What a client sees may come from a process of the old generation for a moment."""
-    def tried():
-        try:
-            return probe()
-        except OSError:
-            return False
-    return wait.until(tried, what, postern.LIMIT_S)
+    wait.until(probe, what, passing=(OSError,))
 
 
 def ehlo(mail, port):
@@ -340,7 +335,7 @@ def test_edits_at_full_speed_lose_nothing(lab, postern_built):
         done"""])
     for turn in range(12):
         source.write(main=f"mail_name = turn {turn}\n")
-    assert editor.wait(postern.LIMIT_S) == 0, editor.output
+    assert editor.wait() == 0, editor.output
     running.wait_for(lambda s: postern.is_current(s)
                      and parameter(lab.mail, "mail_name") == "turn 11"
                      and option(lab.mail, "10587/inet", "edit_12") == "12", "the last of both")
@@ -386,7 +381,7 @@ def test_edit_before_a_rollback(lab, postern_built):
     before = lab.mail.read(mailhost.MAIN_CF)
     source.write(main="message_size_limit = 1234567\n",
                  dovecot="service imap-login {\n  executable = /bin/sleep 100\n}\n")
-    wait.until(lambda: len(running.lines("dovecot: reloaded")) == 2, "the reload", postern.LIMIT_S)
+    wait.until(lambda: len(running.lines("dovecot: reloaded")) == 2, "the reload")
     lab.mail.age_main_cf()
     lab.mail.run(["postconf", "-e", "maximal_queue_lifetime = 3d"])
     running.wait_for(lambda s: s["outcome"] == "failed", "the failure")

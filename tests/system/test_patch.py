@@ -52,12 +52,9 @@ def log_in(lab, service, host, address, port, source=None):
 def logs_in_again(lab, service, port):
     """A connection in the moment of a reload may meet a process of the old generation that ends."""
     def tried():
-        try:
-            log_in(lab, service, lab.client, lab.mail.address(), port)
-            return True
-        except (OSError, smtplib.SMTPException):
-            return False
-    wait.until(tried, f"a log-in on port {port}")
+        log_in(lab, service, lab.client, lab.mail.address(), port)
+        return True
+    wait.until(tried, f"a log-in on port {port}", passing=(OSError, smtplib.SMTPException))
 
 
 def nothing_touched(mail, before, mark):

@@ -29,7 +29,7 @@ def observe(before, command):
     def printed(words):
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, preexec_fn=before, restore_signals=False,
-                              close_fds=False, text=True, timeout=supervised.LIMIT, check=False)
+                              close_fds=False, text=True, timeout=wait.LIMIT_S, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
     return printed(command), printed(supervised.postern_run("--", *command))
@@ -130,8 +130,7 @@ def test_the_working_folder_is_the_commands_and_not_ours(supervise, tmp_path, as
     assert run.line() == os.path.realpath(tmp_path)
     run.ready()
     for pid in (run.pid, run.companion):
-        wait.until(lambda pid=pid: os.readlink(f"/proc/{pid}/cwd") == "/", "our folder is the root",
-                   within=supervised.LIMIT)
+        wait.until(lambda pid=pid: os.readlink(f"/proc/{pid}/cwd") == "/", "our folder is the root")
 
 
 def test_we_hold_no_descriptor_but_the_three(supervise, as_init):

@@ -171,7 +171,7 @@ def test_the_proc_of_another_namespace_is_not_believed(supervise):
             [*new_pids, *supervised.postern_run(
                 "--grace", "0", "--", *leaving("sleep 600 & setsid sleep 600 & exit 3"),
                 level="info")],
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=supervised.LIMIT, check=False)
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=wait.LIMIT_S, check=False)
         text = done.stderr.decode()
         assert done.returncode == 3
         assert "/proc is of no use" in text
@@ -204,8 +204,7 @@ def test_the_watching_process_is_started_again(supervise, as_init):
                   "it is started in 1 s")
     # Meanwhile nothing is different.
     takes(run, signal.SIGUSR1, signal.SIGTERM)
-    wait.until(lambda: run.companion_now() not in (None, first), "another one",
-               within=supervised.LIMIT)
+    wait.until(lambda: run.companion_now() not in (None, first), "another one")
     # No timer is left.
     run.wait_state("S")
     before = supervised.switches(run.pid)
@@ -226,7 +225,7 @@ def test_the_watching_process_ends_with_us(supervise):
     run = supervise(supervised.recorder()).ready()
     companion = run.companion
     run.send(signal.SIGKILL)
-    wait.until(lambda: supervised.is_gone(companion), "its end", within=supervised.LIMIT)
+    wait.until(lambda: supervised.is_gone(companion), "its end")
 
 
 def test_the_watching_process_ends_with_the_command(supervise, as_init):

@@ -58,8 +58,8 @@ def reaped(run):
 def test_orphans_are_reaped(supervise, as_init):
     run = supervise([*supervised.python(ORPHANS), "100", "0.05"], as_init=as_init,
                     stdin=subprocess.PIPE).ready()
-    wait.until(lambda: reaped(run) >= 100, "100 orphans", within=supervised.LIMIT)
-    wait.until(lambda: not zombies(run), "no zombie", within=supervised.LIMIT)
+    wait.until(lambda: reaped(run) >= 100, "100 orphans")
+    wait.until(lambda: not zombies(run), "no zombie")
     assert "warning" not in run.said()
     run.process.stdin.close()
     assert run.status() == 0
@@ -92,8 +92,7 @@ sys.stdin.readline()
     run = supervise(supervised.python(program), as_init=as_init, stdin=subprocess.PIPE,
                     level="debug").ready()
     child = run.child
-    wait.until(lambda: len(supervised.children(run.pid)) >= 1001, "1000 orphans",
-               within=supervised.LIMIT)
+    wait.until(lambda: len(supervised.children(run.pid)) >= 1001, "1000 orphans")
     orphans = [pid for pid in supervised.children(run.pid)
                if pid != child and supervised.read(pid, "comm").strip() != supervised.COMPANION]
     # From outside its namespace, PID 1 can be stopped as well.
@@ -102,10 +101,9 @@ sys.stdin.readline()
     for pid in orphans:
         os.kill(pid, signal.SIGKILL)
     # One SIGCHLD waits for us by then, and stands for all of them.
-    wait.until(lambda: len(zombies(run)) == 1000, "1000 zombies", within=supervised.LIMIT)
+    wait.until(lambda: len(zombies(run)) == 1000, "1000 zombies")
     os.kill(run.pid, signal.SIGCONT)
-    wait.until(lambda: reaped(run) == 1000, lambda: f"1000 reaped, not {reaped(run)}",
-               within=supervised.LIMIT)
+    wait.until(lambda: reaped(run) == 1000, lambda: f"1000 reaped, not {reaped(run)}")
     assert zombies(run) == []
     run.process.stdin.close()
     assert run.status() == 0
@@ -126,7 +124,7 @@ def test_not_being_able_to_reap_is_warned_about(supervise):
         run.ready().wait_said(SUB_REAPER_WARNING + ": orphans are not reaped: "
                               "Operation not permitted")
         wait.until(lambda: supervised.parents()[orphan] not in (run.child, run.pid),
-                   "another parent for the orphan", within=supervised.LIMIT)
+                   "another parent for the orphan")
         # Nothing else has changed.
         run.process.stdin.close()
         assert run.status() == 0
@@ -261,5 +259,5 @@ def test_no_zombie_is_left_by_a_double_fork(supervise):
     """As the first process: the daemon's parent is gone, and it ends itself."""
     run = supervise(["/bin/sh", "-c", "(sleep 0.05 &) ; echo ready; read line"], as_init=True,
                     stdin=subprocess.PIPE).ready()
-    wait.until(lambda: reaped(run) == 1, "the orphan", within=supervised.LIMIT)
+    wait.until(lambda: reaped(run) == 1, "the orphan")
     assert zombies(run) == []

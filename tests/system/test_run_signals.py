@@ -105,7 +105,7 @@ def test_a_whole_pipeline_ends_by_one_term(supervise, as_init):
     def at_work():
         names = [supervised.read(pid, "comm").strip() for pid in supervised.descendants(run.pid)]
         return names.count("yes") == 2 and names.count("tail") == 2
-    wait.until(at_work, "two pipelines", within=supervised.LIMIT)
+    wait.until(at_work, "two pipelines")
     below = supervised.descendants(run.pid)
     assert run.send(signal.SIGTERM).status() == 128 + signal.SIGTERM
     assert all(supervised.is_gone(pid) for pid in below)

@@ -9,7 +9,7 @@ import pytest
 
 import kernel_calls
 import supervised
-from lab import mailhost
+from lab import mailhost, wait
 
 pytestmark = pytest.mark.usefixtures("postern_built")
 
@@ -21,7 +21,7 @@ OWN_FAILURE, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 def status_of(command, *options, environment=None, separator=("--",)):
     """Only the status, as fast as it goes."""
     return subprocess.run(supervised.postern_run(*options, *separator, *command),
-                          stdin=subprocess.DEVNULL, env=environment, timeout=supervised.LIMIT,
+                          stdin=subprocess.DEVNULL, env=environment, timeout=wait.LIMIT_S,
                           check=False).returncode
 
 
@@ -82,7 +82,7 @@ FORMS = [(), ("--",), ("--process-group",), ("--process-group", "--")]
 @pytest.mark.parametrize("form", FORMS, ids=" ".join)
 def test_a_command_that_is_not_there_is_named(form):
     done = subprocess.run(supervised.postern_run(*form, "/doesnotexist"),
-                          stderr=subprocess.PIPE, text=True, timeout=supervised.LIMIT, check=False)
+                          stderr=subprocess.PIPE, text=True, timeout=wait.LIMIT_S, check=False)
     assert done.returncode == NOT_FOUND
     assert done.stderr == "postern: error: run: /doesnotexist: No such file or directory\n"
 
@@ -123,7 +123,7 @@ def test_when_no_process_can_be_made_it_is_our_failure():
 def usage(*arguments):
     """(status, what is said) of a call that starts nothing."""
     done = subprocess.run([mailhost.postern_binary(), *arguments], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=supervised.LIMIT, check=False)
+                          stderr=subprocess.PIPE, text=True, timeout=wait.LIMIT_S, check=False)
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     return done.returncode, done.stderr
@@ -170,14 +170,14 @@ def test_malformed_values_are_refused(option, value):
 def test_options_of_the_command_are_its_own():
     for words in (["/bin/echo", "--grace", "x"], ["--", "/bin/echo", "--grace", "x"]):
         done = subprocess.run(supervised.postern_run(*words), stdout=subprocess.PIPE,
-                              text=True, timeout=supervised.LIMIT, check=False)
+                              text=True, timeout=wait.LIMIT_S, check=False)
         assert (done.returncode, done.stdout) == (0, "--grace x\n")
 
 
 @pytest.mark.parametrize("word", ["help", "--help"])
 def test_the_help_names_run_and_each_option(word):
     done = subprocess.run([mailhost.postern_binary(), word], stdout=subprocess.PIPE, text=True,
-                          timeout=supervised.LIMIT, check=False)
+                          timeout=wait.LIMIT_S, check=False)
     assert done.returncode == 0
     after = done.stdout.partition("\n  run ")[2]
     for option in ("--process-group", "--rewrite FROM:TO", "--remap-exit FROM[:TO]",
@@ -187,7 +187,7 @@ def test_the_help_names_run_and_each_option(word):
 
 def test_the_version_is_told():
     done = subprocess.run([mailhost.postern_binary(), "--version"], stdout=subprocess.PIPE,
-                          text=True, timeout=supervised.LIMIT, check=False)
+                          text=True, timeout=wait.LIMIT_S, check=False)
     assert done.returncode == 0
     assert re.fullmatch(r"postern \d+\.\d+\.\d+\n", done.stdout)
 
@@ -223,6 +223,6 @@ def test_the_binary_is_enough_in_an_empty_root(tmp_path):
     done = subprocess.run(["/postern", "--log-level", "warning", "run", "--", "/postern", "version"],
                           executable="/postern", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           preexec_fn=lambda: (os.chroot(tmp_path), os.chdir("/")), text=True,
-                          timeout=supervised.LIMIT, check=False)
+                          timeout=wait.LIMIT_S, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("postern ")

@@ -53,7 +53,7 @@ class Terminal:
 
     def expect(self, pattern):
         """Wait until that is shown; what came before is forgotten."""
-        deadline = time.monotonic() + supervised.LIMIT
+        deadline = time.monotonic() + wait.LIMIT_S
         while not (found := re.search(pattern, self.shown)):
             left = deadline - time.monotonic()
             assert left > 0, f"waited for {pattern!r}: {self.shown!r}"
@@ -73,7 +73,7 @@ class Terminal:
             leader = os.tcgetpgrp(self.master)
             return supervised.read(leader, "comm").strip() == name and \
                 supervised.state(leader) == "S"
-        wait.until(has_it, f"{name} in the foreground", within=supervised.LIMIT)
+        wait.until(has_it, f"{name} in the foreground")
 
     def status(self):
         def ended():
@@ -82,7 +82,7 @@ class Terminal:
             if pid:
                 self._status = status
             return pid
-        wait.until(ended, lambda: f"its end; shown: {self.shown!r}", within=supervised.LIMIT)
+        wait.until(ended, lambda: f"its end; shown: {self.shown!r}")
         return os.waitstatus_to_exitcode(self._status)
 
 
@@ -135,7 +135,7 @@ def test_a_shell_has_job_control(terminal, as_init):
     tty.expect("sleep 61\r\n")
     pid = tty.pid
     wait.until(lambda: any(supervised.read(each, "cmdline") == "sleep\00061\0"
-                           for each in supervised.descendants(pid)), "sleep", supervised.LIMIT)
+                           for each in supervised.descendants(pid)), "sleep")
     tty.type(SUSPEND)
     tty.expect(r"Stopped\s+sleep 61")
     tty.type("kill %1; fg; exit 5\n")
@@ -213,7 +213,7 @@ def test_in_the_background_it_stops_when_it_reads(terminal):
         return [pid for pid in supervised.descendants(tty.pid)
                 if supervised.state(pid) == "T" and
                 supervised.read(pid, "comm").strip() == "postern"]
-    wait.until(stopped, "postern to stop with its command", within=supervised.LIMIT)
+    wait.until(stopped, "postern to stop with its command")
     tty.type("fg\n")
     tty.expect("run -- /bin/cat\r\n")
     tty.wait_foreground("cat")
@@ -231,12 +231,10 @@ def test_an_old_report_that_the_command_stopped_does_not_stop_us_again(terminal)
     for _ in range(5):
         os.kill(tty.pid, signal.SIGTSTP)
         for pid in (tty.pid, child):
-            wait.until(lambda pid=pid: supervised.state(pid) == "T", "both to stop",
-                       within=supervised.LIMIT)
+            wait.until(lambda pid=pid: supervised.state(pid) == "T", "both to stop")
         os.kill(tty.pid, signal.SIGCONT)
         for pid in (tty.pid, child):
-            wait.until(lambda pid=pid: supervised.state(pid) == "S", "both to go on",
-                       within=supervised.LIMIT)
+            wait.until(lambda pid=pid: supervised.state(pid) == "S", "both to go on")
     os.kill(tty.pid, signal.SIGTERM)
     assert tty.status() == 128 + signal.SIGTERM
 

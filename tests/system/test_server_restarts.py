@@ -40,7 +40,7 @@ def kill(mail, name):
     process = getattr(mail, name)
     mail.signal_master(PID_FILES[name], signal.SIGKILL)
     process.wait()
-    mail.wait_closed([*STOCK[name].values(), *TWINS[name].values()], within=postern.LIMIT_S)
+    mail.wait_closed([*STOCK[name].values(), *TWINS[name].values()])
 
 
 ENDS = {"stopped": stop, "killed": kill}
@@ -95,7 +95,7 @@ def sum_of(held):
 def wait_holdings(p, before):
     """Between two looks, it holds what it held before."""
     wait.until(lambda: sum_of(holdings(p)) == sum_of(before),
-               lambda: f"{sum_of(before)}; it holds {sum_of(holdings(p))}", postern.LIMIT_S)
+               lambda: f"{sum_of(before)}; it holds {sum_of(holdings(p))}")
 
 
 @pytest.mark.parametrize("how", ENDS)

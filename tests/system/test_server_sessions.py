@@ -16,7 +16,6 @@ from lab import kubelet, mail_config, mailhost, postern, proxy_client, wait
 CONF = mailhost.POSTERN_CONF
 RELOADS = 50
 CLIENT = postern.CLIENT_ADDRESS
-LIMIT_S = 60
 
 
 class Line(proxy_client.LineClient):
@@ -24,13 +23,13 @@ class Line(proxy_client.LineClient):
 
     def __init__(self, mail, port, proxied):
         super().__init__(mail.connect(mail.address(), port, None,
-                                      proxy_client.v2(CLIENT) if proxied else b"", timeout=LIMIT_S),
-                         LIMIT_S)
+                                      proxy_client.v2(CLIENT) if proxied else b""),
+                         wait.LIMIT_S)
         self._tls = mail.tls_context()
 
     def start_tls(self):
         self.sock = self._tls.wrap_socket(self.sock)
-        self.sock.settimeout(LIMIT_S)
+        self.sock.settimeout(wait.LIMIT_S)
 
     def until(self, beginning):
         """The line that begins so; what comes before it is passed over."""
@@ -83,7 +82,7 @@ class Idle:
             data = sock.recv(4096)
             assert data and all(line.startswith(b"* OK") or b"EXISTS" in line or b"RECENT" in line
                                 for line in data.splitlines()), data
-        sock.settimeout(LIMIT_S)
+        sock.settimeout(wait.LIMIT_S)
 
     def is_closed(self):
         return closed(self._line)
@@ -221,7 +220,7 @@ def test_none_is_dropped(lab, postern_built, command):
             session.finish(mail, subjects)
     assert len(subjects) == 6
     wait.until(lambda: set(subjects) <= set(delivered(mail)),
-               lambda: f"{subjects}; there are {sorted(delivered(mail))}", LIMIT_S)
+               lambda: f"{subjects}; there are {sorted(delivered(mail))}")
     for session in sessions:
         if isinstance(session, Idle):
             session.finish(mail, subjects)
@@ -250,7 +249,7 @@ def test_only_a_postfix_twin_that_goes_takes_its_sessions_with_it(lab, postern_b
         if isinstance(session, Data):
             session.finish(mail, subjects)
     wait.until(lambda: set(subjects) <= set(delivered(mail)),
-               lambda: f"{subjects}; there are {sorted(delivered(mail))}", LIMIT_S)
+               lambda: f"{subjects}; there are {sorted(delivered(mail))}")
     assert "moved" not in delivered(mail)
 
 
@@ -264,7 +263,7 @@ def test_dovecots_own_default_is_what_ends_imap_sessions(lab, postern_built):
         data = Data(mail, mailhost.TWIN_PORTS["submission"], True, False, "stays")
         mark = mail.log.mark()
         reload()
-        mail.log.wait_for(r"Sent SIGTERM to \d+ imap processes|SIGTERM", mark, LIMIT_S)
+        mail.log.wait_for(r"Sent SIGTERM to \d+ imap processes|SIGTERM", mark)
         assert idle.is_closed()
         data.step(0)
         data.finish(mail, [])

@@ -117,7 +117,7 @@ def test_replaced_in_the_middle_of_changes(pod_lab):
     for number in range(3):
         pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
             f"dovecot {{ listener imap {{ port = {20143 + number} }} }}\n"))
-        wait.until(lambda: processes.look_of(p.watcher_pid()), "a look to begin", postern.LIMIT_S,
+        wait.until(lambda: processes.look_of(p.watcher_pid()), "a look to begin",
                    every=0.001)
         pod_lab.replace_mail()
         pod_lab.mail.start_servers()

@@ -105,7 +105,7 @@ def test_no_edit_of_the_set_up_is_lost(idle_lab, postern_built, how):
         p = postern.Postern(mail, ("run", "--", "/usr/local/sbin/set-up")).start()
     else:
         p = postern.Postern(mail, postern.WATCH).start()
-        wait.until(p.status, "postern to answer", postern.LIMIT_S)
+        wait.until(p.status, "postern to answer")
         mail.spawn(["/usr/local/sbin/set-up"])
     looks = 0
     while not set_up_is_done(mail):
@@ -141,7 +141,7 @@ def test_nothing_is_written_before_a_master_runs(idle_lab, postern_built):
     """Whatever happens to the files, and however often it is told to look."""
     mail = idle_lab.mail
     p = postern.Postern(mail).start()
-    wait.until(p.status, "postern to answer", postern.LIMIT_S)
+    wait.until(p.status, "postern to answer")
     before = mail.snapshot(*mailhost.CONFIGURATION)
     for _ in range(3):
         p.look_at_all()
@@ -192,7 +192,7 @@ def test_no_start_is_killed_by_a_reload(idle_lab, postern_built, name):
     """Until it catches SIGHUP, a reload would be the end of it."""
     mail = idle_lab.mail
     p = postern.Postern(mail).start()
-    wait.until(p.status, "postern to answer", postern.LIMIT_S)
+    wait.until(p.status, "postern to answer")
     ports = {*PORTS[name].values(), *TWINS[name].values()}
     for number in range(STARTS):
         # Each start has something to be told of: the twins go while the server is down.
@@ -201,8 +201,7 @@ def test_no_start_is_killed_by_a_reload(idle_lab, postern_built, name):
         with Prodding(p):
             server = mail.spawn(SERVER_ARGV[name])
             wait.until(lambda: not server.running or ports <= mail.listening_ports(),
-                       lambda: f"start {number}: {server.output}\n{p.output[-3000:]}",
-                       postern.LIMIT_S)
+                       lambda: f"start {number}: {server.output}\n{p.output[-3000:]}")
         assert server.running, (number, server.output, mail.log.since()[-3000:], p.output[-3000:])
         p.wait_for(lambda s: s["servers"][name]["verified"]
                    and s["servers"][name]["pid"] == mail.master_pid(PID_FILES[name]),
@@ -210,7 +209,7 @@ def test_no_start_is_killed_by_a_reload(idle_lab, postern_built, name):
         assert server.running
         mail.signal_master(PID_FILES[name], 15)
         server.wait()
-        mail.wait_closed(ports, within=postern.LIMIT_S)
+        mail.wait_closed(ports)
     assert p.errors() == [], p.errors()
 
 
@@ -220,7 +219,7 @@ def test_signals_come_only_when_they_are_caught(idle_lab, postern_built):
     mail.shell("mkdir -p /opt/fake /var/spool/postfix/pid; cp /bin/sleep /opt/fake/master")
     fake = mail.spawn(["/opt/fake/master", "infinity"])
     p = postern.Postern(mail).start()
-    wait.until(p.status, "postern to answer", postern.LIMIT_S)
+    wait.until(p.status, "postern to answer")
     before = mail.snapshot(*mailhost.CONFIGURATION)
     p.wait_looks(lambda: mail.write(mailhost.POSTFIX_PID,
                                     f"{processes.inner_number(fake.pid):>10}\n"))
