@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests"))
 
-from lab import (Lab, balancer, files, kubelet, mail_clients, mail_config, mailhost,  # noqa: E402
+from lab import (Lab, balancer, files, mail_clients, mail_config, mailhost,  # noqa: E402
                  postern, proxy_client, recipe, started, wait)
 from telling import Telling  # noqa: E402
 
@@ -36,7 +36,7 @@ CONNECTED = r"(postfix/\S*smtpd)\[\d+\]: connect from \S*\[(\S+)\]"
 LOGGED_IN = r"dovecot: (imap-login): Log(?:ged )?in: .*\brip=([^,]+),.*"
 WRITTEN = {"smtp": (SCREENED, CONNECTED), "submission": (CONNECTED,),
            "imap": (LOGGED_IN,), "imaps": (LOGGED_IN,)}
-RELOADED = r"postfix/master\[\d+\]: reload|dovecot: master: (?:Warning: )?SIGHUP received"
+RELOADED = "|".join(mailhost.RELOADED.values())
 
 
 class Seen(NamedTuple):
@@ -254,11 +254,10 @@ def lines_since(running, mark, pattern):
 def show_live(told, lab):
     told.step("postern run keeps the twins in step with a ConfigMap")
     told.say("It starts the container's command, and watches beside it. kubelet swaps the ConfigMap:")
-    good, moved = postern.conf(), postern.conf("postfix { listener submission { port = 20587 } }\n")
-    bad = postern.conf('postfix { listener submission { prot = 20588 } }\n')
-    twins, other = dict(mailhost.TWIN_PORTS), {**mailhost.TWIN_PORTS, "submission": 20587}
-    lab.mail.remove(mailhost.POSTERN_CONF)
-    volume = kubelet.Volume(postern.mount_volume(lab.mail, os.path.dirname(mailhost.POSTERN_CONF)))
+    good, moved = postern.conf(), postern.conf(postern.twins_at(submission=20587))
+    bad = postern.conf("postfix { listener submission { prot = 20588 } }\n")
+    twins, other = mailhost.TWIN_PORTS, {**mailhost.TWIN_PORTS, "submission": 20587}
+    volume = postern.conf_volume(lab.mail)
     volume.write({"postern.conf": good.encode()})
     running = postern.Postern(lab.mail).start()
     running.wait_twins(twins)
@@ -273,9 +272,8 @@ def show_live(told, lab):
     told.say("A mistake in it is told once, with file and line; the last good state stays in force:")
     mark = len(running.output)
     volume.write({"postern.conf": bad.encode()})
-    running.wait_line("no such option|unknown|prot")
+    status = running.wait_for(lambda s: s["outcome"] == "refused", "the refusal")
     told.quote(lines_since(running, mark, "error"))
-    status = running.status()
     told.row("a ConfigMap with a mistake", f"{len(other)} twins up",
              f"{len(postern.ports(status))} twins up, ready", status["ready"] and
              status["outcome"] == "refused" and postern.ports(status) == other)

@@ -24,6 +24,12 @@ POSTERN_CONF = "/etc/postern/postern.conf"
 POSTERN = "/usr/local/bin/postern"
 POSTFIX_PID = "/var/spool/postfix/pid/master.pid"
 DOVECOT_PID = "/run/dovecot/master.pid"
+# By server.
+START = {"postfix": ["postfix", "start-fg"],
+         "dovecot": ["dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"]}
+PID_FILES = {"postfix": POSTFIX_PID, "dovecot": DOVECOT_PID}
+PORTS = {"postfix": {*POSTFIX_PORTS.values(), *POSTFIX_TWINS.values()},
+         "dovecot": {*DOVECOT_PORTS.values(), *DOVECOT_TWINS.values()}}
 # What postern may write in, and what a `revert` has to leave as it was.
 CONFIGURATION = ("/etc/postfix", "/etc/dovecot")
 
@@ -108,10 +114,10 @@ class MailHost(host.Host):
         self._await_postfix()
 
     def _spawn_postfix(self):
-        self.postfix = self.spawn(["postfix", "start-fg"])
+        self.postfix = self.spawn(START["postfix"])
 
     def _spawn_dovecot(self):
-        self.dovecot = self.spawn(["dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"])
+        self.dovecot = self.spawn(START["dovecot"])
 
     def _await_postfix(self):
         self._await_server("Postfix", self.postfix, POSTFIX_PID, POSTFIX_PORTS.values())
@@ -173,10 +179,18 @@ class MailHost(host.Host):
             return int(self.read(pid_file))
         return None
 
+    def master_pids(self):
+        return {server: self.master_pid(path) for server, path in PID_FILES.items()}
+
     def signal_master(self, pid_file, number):
         pid = self.master_pid(pid_file)
         if pid is not None:
             self.run(["kill", f"-{int(number)}", str(pid)], check=False)
+
+    def postconf(self, *words):
+        """An edit of the owner's, which need not wait for main.cf to be old enough."""
+        self.age_main_cf()
+        self.run(["postconf", *words])
 
     def reload_postfix(self):
         """As an administrator does it; waits until the master has heard of it."""
@@ -219,6 +233,15 @@ class MailHost(host.Host):
         """The entries as Postfix reads them: [(name/type, whole logical line)]."""
         lines = self.run(["postconf", "-M"]).stdout.splitlines()
         return [("/".join(line.split()[:2]), " ".join(line.split())) for line in lines]
+
+    def parameter(self, name):
+        """What main.cf says, as Postfix reads it."""
+        return self.run(["postconf", "-h", name]).stdout.strip()
+
+    def option(self, service, name):
+        """An -o option of an entry of master.cf, or None."""
+        said = self.run(["postconf", "-P", f"{service}/{name}"], check=False).stdout
+        return said.partition(" = ")[2].strip() or None
 
     def doveconf(self):
         return self.run(["doveconf", "-n"]).stdout

@@ -8,7 +8,7 @@ import re
 import signal
 import socket
 
-from . import mail_config, mailhost, proxy_client, wait
+from . import kubelet, mail_clients, mail_config, mailhost, proxy_client, wait
 
 RUN = ("run", "--", "sleep", "infinity")
 WATCH = ("--root", "/", "watch")
@@ -22,6 +22,16 @@ def conf(text="", networks=("10.77.0.0/24", "fd77::/64")):
     """A postern.conf."""
     listed = ", ".join(f'"{network}"' for network in networks)
     return f"trusted-networks = {{ {listed} }}\n{text}"
+
+
+def twins_at(**ports):
+    """The part of a postern.conf that gives twins other ports: submission=20587, and so on."""
+    text = ""
+    for server, names in (("postfix", mailhost.POSTFIX_TWINS), ("dovecot", mailhost.DOVECOT_TWINS)):
+        moved = "".join(f"  listener {name} {{ port = {port} }}\n"
+                        for name, port in ports.items() if name in names)
+        text += f"{server} {{\n{moved}}}\n" if moved else ""
+    return text
 
 
 def is_current(status):
@@ -38,16 +48,23 @@ def reloads(status):
 
 
 class Postern:
-    """It is started by start(), and stopped by stop() or the end of the host."""
+    """It is started by start(), and stopped by stop() or the end of the host.
 
-    def __init__(self, mail, command=RUN, env=None):
+    `before` is shell text that comes first, in the process that becomes postern: limits, say.
+    """
+
+    def __init__(self, mail, command=RUN, env=None, before=""):
         self.mail = mail
         self.process = None
         self._command = command
         self._env = env
+        self._before = before
 
     def start(self):
-        self.process = self.mail.spawn([mailhost.POSTERN, *self._command], env=self._env)
+        argv = [mailhost.POSTERN, *self._command]
+        if self._before:
+            argv = ["sh", "-c", f'{self._before}\nexec "$@"', "sh", *argv]
+        self.process = self.mail.spawn(argv, env=self._env)
         return self
 
     def stop(self, number=signal.SIGTERM):
@@ -91,6 +108,10 @@ class Postern:
         return wait.until(probe, lambda: f"{what}; it says:\n{json.dumps(last, indent=1)}\n"
                           f"{self.output[-6000:]}", within, every=0.02)
 
+    def wait_answer(self):
+        """It can be asked, whatever it says."""
+        return self.wait_for(lambda status: True, "postern to answer")
+
     def wait_current(self, within=wait.LIMIT_S):
         """Everything is as wanted, and proven."""
         return self.wait_for(is_current, "the configuration to be in force", within)
@@ -125,9 +146,13 @@ class Postern:
 
     def watcher_pid(self):
         """The watching process's number, as this machine has it."""
-        if self._command is WATCH:
+        if "run" not in self._command:
             return self.process.pid
         return wait.until(self._companion, "the watching process")
+
+    def wait_successor(self, pid):
+        """Another watching process than that one, which has ended."""
+        wait.until(lambda: self.watcher_pid() != pid, "a successor")
 
     def _companion(self):
         path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
@@ -189,6 +214,21 @@ def mount_volume(mail, path):
     return mail.path(path)
 
 
+def conf_volume(mail):
+    """The folder of postern.conf as a ConfigMap with nothing in it."""
+    mail.remove(mailhost.POSTERN_CONF)
+    return kubelet.Volume(mount_volume(mail, os.path.dirname(mailhost.POSTERN_CONF)))
+
+
+def begun(mail, text=""):
+    """`postern run` with this text in its file, when all is in force: itself, and its status."""
+    mail.configure_postern(conf(text))
+    running = Postern(mail).start()
+    running.wait_twins(mailhost.TWIN_PORTS)
+    # It hears its own writing, too.
+    return running, running.look_at_all()
+
+
 # -- what a client sees
 
 def greeting(mail, service, port, header=True, address=None):
@@ -224,11 +264,11 @@ def all_answer(mail, twins=None):
         answers(mail, service, port, header=False)
 
 
-def mail_flows(mail, use, twins=None):
+def mail_flows(mail, twins=None):
     """A real client does its business on every twin and every stock port."""
     header = proxy_client.v2(CLIENT_ADDRESS)
     offered = [(*twin, header) for twin in (twins or mailhost.TWIN_PORTS).items()]
     offered += [(*stock, b"") for stock in mailhost.STOCK_PORTS.items()]
     for service, port, first in offered:
         sock = mail.connect(mail.address(), port, None, first, timeout=30)
-        use(service, sock, mail_config.USER, mail_config.PASSWORD, mail.tls_context())
+        mail_clients.use(service, sock, mail_config.USER, mail_config.PASSWORD, mail.tls_context())

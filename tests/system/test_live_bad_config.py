@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from lab import files, kubelet, mail_clients, mailhost, postern
+from lab import files, mailhost, postern
 
 CONF = mailhost.POSTERN_CONF
-TWINS = dict(mailhost.TWIN_PORTS)
+TWINS = mailhost.TWIN_PORTS
 GOOD = postern.conf()
-OTHER_GOOD = postern.conf("dovecot {\n  listener imap { port = 20143 }\n}\n")
+OTHER_GOOD = postern.conf(postern.twins_at(imap=20143))
 OTHER_TWINS = {**TWINS, "imap": 20143}
 # What stands there instead, and what the reason has to name.
 BAD = {
@@ -21,8 +21,7 @@ BAD = {
     "empty": ("", r"trusted-networks .*postern\.conf"),
     "1 MiB of noise": (os.urandom(1 << 20), r"postern\.conf"),
     "1 MiB of text": (b"# noise\n" * (1 << 17) + b"what = 1\n", r"postern\.conf:131073: .*what"),
-    "two on one port": (postern.conf("dovecot {\n  listener imap { port = 10993 }\n}\n"),
-                        r"postern\.conf:\d+: .*10993"),
+    "two on one port": (postern.conf(postern.twins_at(imap=10993)), r"postern\.conf:\d+: .*10993"),
     "missing": (None, r"trusted-networks .*postern\.conf"),
 }
 
@@ -31,8 +30,7 @@ class Source:
     """postern.conf in a ConfigMap, beside a key of no meaning."""
 
     def __init__(self, mail):
-        mail.remove(CONF)
-        self.volume = kubelet.Volume(postern.mount_volume(mail, os.path.dirname(CONF)))
+        self.volume = postern.conf_volume(mail)
         self.swaps = 0
 
     def write(self, text):
@@ -81,7 +79,7 @@ def test_bad_after_bad_and_then_good(lab, postern_built):
         assert "the last good configuration stays in force" in new[0], name
         assert "\0" not in running.output, name
         postern.all_answer(lab.mail)
-    postern.mail_flows(lab.mail, mail_clients.use)
+    postern.mail_flows(lab.mail)
     said = len(running.errors())
     source.write(OTHER_GOOD)
     running.wait_twins(OTHER_TWINS)

@@ -9,7 +9,7 @@ import pytest
 
 from lab import files, kubelet, mail_config, mailhost, postern, proxy_client, wait
 
-TWINS = dict(mailhost.TWIN_PORTS)
+TWINS = mailhost.TWIN_PORTS
 FOLDER = os.path.dirname(mail_config.CERTIFICATE)
 CERT, KEY = (os.path.basename(path) for path in (mail_config.CERTIFICATE, mail_config.KEY))
 # Where TLS comes first: (port, whether it is a twin).
@@ -297,7 +297,7 @@ def test_renewed_while_nobody_watched(lab, postern_built):
     """The successor cannot know what the servers were told: it tells them, once."""
     volume, running, _ = begin(lab, both())
     watcher, pair = replaced_meanwhile(lab, running, volume)
-    wait.until(lambda: running.watcher_pid() not in (watcher, None), "a successor", 20)
+    running.wait_successor(watcher)
     for server in PORTS:
         serves(lab.mail, server, pair)
     status = await_reloads(running, {"postfix": 1, "dovecot": 1})
@@ -316,7 +316,7 @@ def test_renewed_while_nobody_watched_and_refused_then(lab, postern_built):
     volume, running, _ = begin(lab, both())
     watcher, pair = replaced_meanwhile(lab, running, volume)
     lab.mail.configure_postern(both() + 'mode = "none"\n')
-    wait.until(lambda: running.watcher_pid() not in (watcher, None), "a successor", 20)
+    running.wait_successor(watcher)
     running.wait_for(lambda s: s["outcome"] == "refused", "the refusal")
     running.look_at_all()
     lab.mail.configure_postern(both())

@@ -4,14 +4,10 @@ import os
 
 import pytest
 
-from lab import files, kubelet, mailhost, postern, wait
+from lab import files, mailhost, postern, wait
 
 CONF = mailhost.POSTERN_CONF
-TWINS = dict(mailhost.TWIN_PORTS)
-
-
-def port_of(server, listener, port):
-    return f"{server} {{\n  listener {listener} {{ port = {port} }}\n}}\n"
+TWINS = mailhost.TWIN_PORTS
 
 
 class InPlace:
@@ -38,8 +34,7 @@ class ByVolume(InPlace):
 
     def __init__(self, mail):
         super().__init__(mail)
-        mail.remove(CONF)
-        self.volume = kubelet.Volume(postern.mount_volume(mail, os.path.dirname(CONF)))
+        self.volume = postern.conf_volume(mail)
 
     def write(self, text):
         self.volume.write({os.path.basename(CONF): text.encode()}, self.order)
@@ -79,14 +74,13 @@ def one_more(before, after, server):
 
 def test_changed_port(lab, postern_built, way):
     source, running, before = begin(lab, way)
-    source.write(postern.conf(port_of("postfix", "submission", 20587)))
+    source.write(postern.conf(postern.twins_at(submission=20587)))
     after = running.wait_twins({**TWINS, "submission": 20587})
     one_more(before, after, "postfix")
     assert 10587 not in lab.mail.listening_ports()
     postern.all_answer(lab.mail, {**TWINS, "submission": 20587})
 
-    source.write(postern.conf(port_of("postfix", "submission", 20587)
-                              + port_of("dovecot", "imap", 20143)))
+    source.write(postern.conf(postern.twins_at(submission=20587, imap=20143)))
     last = running.wait_twins({**TWINS, "submission": 20587, "imap": 20143})
     one_more(after, last, "dovecot")
     assert 10143 not in lab.mail.listening_ports()
@@ -102,10 +96,8 @@ def test_exchanged_ports(lab, postern_built):
     wanted = {**TWINS, "submission": 10465, "submissions": 10587, "imap": 10993, "imaps": 10143}
     for service, port in (("submission", 10587), ("submissions", 10465), ("imap", 10143)):
         postern.answers(lab.mail, service, port)
-    source.write(postern.conf(
-        "postfix {\n  listener submission { port = 10465 }\n"
-        "  listener submissions { port = 10587 }\n}\n"
-        "dovecot {\n  listener imap { port = 10993 }\n  listener imaps { port = 10143 }\n}\n"))
+    source.write(postern.conf(postern.twins_at(submission=10465, submissions=10587, imap=10993,
+                                               imaps=10143)))
     after = running.wait_twins(wanted)
     postern.all_answer(lab.mail, wanted)
     source.write(postern.conf())
@@ -148,7 +140,7 @@ def test_file_of_the_command_line(lab, postern_built):
     lab.mail.write(CONF, "nonsense\n")
     running = postern.Postern(lab.mail, ("--config", path, *postern.RUN)).start()
     running.wait_twins(TWINS)
-    lab.mail.write(path, postern.conf(port_of("dovecot", "sieve", 24190)))
+    lab.mail.write(path, postern.conf(postern.twins_at(sieve=24190)))
     running.wait_twins({**TWINS, "sieve": 24190})
 
 
@@ -157,7 +149,7 @@ def test_networks_of_the_environment(lab, postern_built):
     lab.mail.shell("rm -r /etc/postern")
     running = postern.Postern(lab.mail, env={"POSTERN_TRUSTED_NETWORKS": "10.77.0.0/24"}).start()
     running.wait_twins(TWINS)
-    lab.mail.write(CONF, port_of("dovecot", "pop3", 20110))
+    lab.mail.write(CONF, postern.twins_at(pop3=20110))
     running.wait_twins({**TWINS, "pop3": 20110})
     lab.mail.shell("rm -r /etc/postern")
     running.wait_twins(TWINS)

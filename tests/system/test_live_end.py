@@ -18,10 +18,6 @@ COMMANDS = {
 }
 
 
-def with_port(port):
-    return postern.conf(f"postfix {{\n  listener submission {{ port = {port} }}\n}}\n")
-
-
 def is_whole(mail, port):
     """All of the state before, or all of the one after."""
     listed = mail.run(["postconf", "-M"]).stdout
@@ -36,8 +32,8 @@ def test_term_during_an_apply(lab, postern_built, way):
     for turn, delay in enumerate(DELAYS_S):
         port = 20587 + turn
         running = postern.Postern(lab.mail, COMMANDS[way]).start()
-        running.wait_twins(dict(mailhost.TWIN_PORTS))
-        lab.mail.configure_postern(with_port(port))
+        running.wait_twins(mailhost.TWIN_PORTS)
+        lab.mail.configure_postern(postern.conf(postern.twins_at(submission=port)))
         time.sleep(delay)
         os.kill(running.process.pid, signal.SIGTERM)
         status = running.process.wait()
@@ -48,7 +44,7 @@ def test_term_during_an_apply(lab, postern_built, way):
         lab.mail.configure_postern(postern.conf())
     assert caught, "no change had begun"
     running = postern.Postern(lab.mail, COMMANDS[way]).start()
-    running.wait_twins(dict(mailhost.TWIN_PORTS))
+    running.wait_twins(mailhost.TWIN_PORTS)
     running.stop()
     lab.mail.postern("revert")
     assert files.differences(before, lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
@@ -59,8 +55,8 @@ def test_all_processes_end_with_the_child(lab, postern_built):
     lab.mail.configure_postern(postern.conf())
     command = ("run", "--", "sh", "-c", "while [ ! -e /run/end ]; do sleep 0.02; done; exit 9")
     running = postern.Postern(lab.mail, command).start()
-    running.wait_twins(dict(mailhost.TWIN_PORTS))
-    lab.mail.configure_postern(with_port(20587))
+    running.wait_twins(mailhost.TWIN_PORTS)
+    lab.mail.configure_postern(postern.conf(postern.twins_at(submission=20587)))
     time.sleep(DELAYS_S[2])
     lab.mail.write("/run/end", "")
     assert running.process.wait() == 9, running.output

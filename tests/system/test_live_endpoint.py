@@ -9,7 +9,7 @@ import pytest
 
 from lab import mailhost, postern, prometheus, wait
 
-TWINS = dict(mailhost.TWIN_PORTS)
+TWINS = mailhost.TWIN_PORTS
 FIRST, SECOND, SIXTH = "127.0.0.1:9477", "127.0.0.1:9478", "[::1]:9479"
 # What design.md promises, by the families that carry it.
 FAMILIES = {
@@ -101,7 +101,7 @@ def test_metrics_follow_what_happens(lab, postern_built):
     running.look_at_all()
     before = metrics(running, FIRST)
     histogram = "postern_event_to_verified_seconds"
-    lab.mail.configure_postern(listen(FIRST, "dovecot {\n  listener imap { port = 20143 }\n}\n"))
+    lab.mail.configure_postern(listen(FIRST, postern.twins_at(imap=20143)))
     running.wait_twins({**TWINS, "imap": 20143})
     after = metrics(running, FIRST)
     for name, more in (("postern_applies_total", 1), ("postern_config_generation", 1),

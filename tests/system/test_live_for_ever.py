@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import re
 import signal
 import time
 
@@ -14,16 +13,9 @@ from lab import mailhost, pod, postern, processes, wait
 
 CONF = mailhost.POSTERN_CONF
 FOLDER = os.path.dirname(CONF)
-TWINS = dict(mailhost.TWIN_PORTS)
+TWINS = mailhost.TWIN_PORTS
 MOVED = {**TWINS, "sieve": 24190}
-MOVE = "dovecot { listener sieve { port = 24190 } }\n"
-
-
-def begin(lab, text=""):
-    lab.mail.configure_postern(postern.conf(text))
-    running = postern.Postern(lab.mail).start()
-    running.wait_twins(TWINS)
-    return running, running.look_at_all()
+MOVE = postern.twins_at(sieve=24190)
 
 
 @contextlib.contextmanager
@@ -43,18 +35,18 @@ def wait_for_look(watcher):
 
 def test_override_files_beside_the_conf(lab, postern_built):
     """One folder, several things in it: a change of each is heard."""
-    running, before = begin(lab, f'resync = 0\noverrides "{FOLDER}" {{ }}\n')
+    running, before = postern.begun(lab.mail, f'resync = 0\noverrides "{FOLDER}" {{ }}\n')
     lab.mail.write(f"{FOLDER}/postfix-main.cf", "mail_name = beside\n")
     running.wait_for(lambda s: s["hash"] != before["hash"] and postern.is_current(s),
                      "the overrides to be in force", within=10)
-    assert lab.mail.run(["postconf", "-h", "mail_name"]).stdout == "beside\n"
+    assert lab.mail.parameter("mail_name") == "beside"
 
 
 def test_resync_is_not_put_off_by_other_looks(lab, postern_built):
     """A mount over a watched folder is told by no event; others come all the time."""
     lab.mail.shell(f"mkdir -m 755 /srv/tls {postern.OVERRIDES}")
-    running, before = begin(
-        lab, 'resync = 2\nwatch "/srv/tls" { reload = { "dovecot" } }\n')
+    running, before = postern.begun(
+        lab.mail, 'resync = 2\nwatch "/srv/tls" { reload = { "dovecot" } }\n')
     postern.mount_volume(lab.mail, "/srv/tls")
     lab.mail.write("/srv/tls/cert.pem", "another\n")
 
@@ -67,11 +59,11 @@ def test_resync_is_not_put_off_by_other_looks(lab, postern_built):
 @pytest.mark.parametrize("tool", ["/usr/sbin/postconf", "/usr/bin/doveconf"])
 def test_a_judge_that_is_killed_has_judged_nothing(lab, postern_built, tool):
     """For want of memory, say: the same input is tried again, by itself."""
-    running, _ = begin(lab, "resync = 0\n")
+    running, _ = postern.begun(lab.mail, "resync = 0\n")
     lab.mail.shell(f"mv {tool} {tool}.real && printf '#!/bin/sh\nkill -KILL $$\n' > {tool} && "
                    f"chmod 755 {tool}")
     lab.mail.configure_postern(postern.conf(
-        "resync = 0\npostfix { listener submission { port = 24587 } }\n" + MOVE))
+        "resync = 0\n" + postern.twins_at(submission=24587) + MOVE))
     status = running.wait_for(lambda s: s["reason"], "the failure")
     lab.mail.shell(f"mv {tool}.real {tool}")
     assert "signal 9" in status["reason"] and status["outcome"] == "failed", status
@@ -81,7 +73,7 @@ def test_a_judge_that_is_killed_has_judged_nothing(lab, postern_built, tool):
 def test_last_good_configuration_is_tried_again(lab, postern_built):
     """While the present one is refused, what keeps the last good one out of force may pass."""
     before = lab.mail.read(mailhost.MASTER_CF)
-    running, _ = begin(lab, "resync = 0\n")
+    running, _ = postern.begun(lab.mail, "resync = 0\n")
     lab.mail.stop_postfix()
     lab.mail.configure_postern(postern.conf("no-such-key = 1\n"))
     running.wait_for(lambda s: s["outcome"] == "refused", "the refusal")
@@ -98,14 +90,14 @@ def test_last_good_configuration_is_tried_again(lab, postern_built):
 
 def test_successor_is_not_kept_from_the_socket(lab, postern_built):
     """A look that outlives its watcher does not serve in its place."""
-    running, _ = begin(lab, 'listen = "127.0.0.1:9477"\n')
+    running, _ = postern.begun(lab.mail, 'listen = "127.0.0.1:9477"\n')
     watcher = running.watcher_pid()
     with lock_held(lab.mail):
         lab.mail.configure_postern(postern.conf(MOVE + 'listen = "127.0.0.1:9477"\n'))
         wait_for_look(watcher)
         time.sleep(0.3)
         os.kill(watcher, signal.SIGKILL)
-        wait.until(lambda: running.watcher_pid() not in (watcher, None), "a successor", 20)
+        running.wait_successor(watcher)
         wait.until(lambda: running.status(), lambda: f"its answer\n{running.output}", 10)
     running.wait_twins(MOVED)
     assert running.lines("another postern") == [] and running.lines("listen = ") == []
@@ -116,9 +108,7 @@ def test_successor_is_not_kept_from_the_socket(lab, postern_built):
 def test_idle_connections_do_not_use_up_descriptors(lab, postern_built):
     """They wait; it lives, answers at its own socket, works, and does not turn or talk in vain."""
     lab.mail.configure_postern(postern.conf('listen = "127.0.0.1:9477"\n'))
-    running = postern.Postern(lab.mail)
-    running.process = lab.mail.spawn(
-        ["sh", "-c", f"ulimit -n 100; exec {mailhost.POSTERN} run -- sleep infinity"])
+    running = postern.Postern(lab.mail, before="ulimit -n 100").start()
     running.wait_twins(TWINS)
     before = running.process.output
     lab.mail.spawn(["python3", "-c", """
@@ -154,7 +144,7 @@ def test_a_file_at_the_sockets_path_stays(lab, postern_built):
 
 def test_a_second_watch_beside_one_that_hangs(lab, postern_built):
     """It starts all the same, and leaves the socket to the other."""
-    running, _ = begin(lab)
+    running, _ = postern.begun(lab.mail)
     watcher = running.watcher_pid()
     os.kill(watcher, signal.SIGSTOP)
     try:
@@ -197,7 +187,7 @@ def test_socket_that_cannot_be_made_yet(lab, postern_built):
 
 def test_socket_of_another_that_ends(lab, postern_built):
     """The second one serves as soon as the first is gone and there is something to look at."""
-    first, _ = begin(lab)
+    first, _ = postern.begun(lab.mail)
     second = postern.Postern(lab.mail, postern.WATCH).start()
     second.wait_line("another postern serves there")
     second.hang_up()
@@ -258,8 +248,5 @@ def test_another_container_of_the_same_image(release, postern_built, tmp_path):
 def test_root_may_be_relative(lab, postern_built):
     lab.mail.configure_postern(postern.conf())
     lab.mail.shell("ln -s / /srv/host")
-    done = lab.mail.spawn(["sh", "-c", f"cd /srv && exec {mailhost.POSTERN} --root host run -- "
-                           "sleep infinity"])
-    running = postern.Postern(lab.mail)
-    running.process = done
+    running = postern.Postern(lab.mail, ("--root", "host", *postern.RUN), before="cd /srv").start()
     running.wait_twins(TWINS)

@@ -10,22 +10,15 @@ from lab import files, mailhost, postern, wait
 
 CONF = mailhost.POSTERN_CONF
 FOLDER = os.path.dirname(CONF)
-TWINS = dict(mailhost.TWIN_PORTS)
+TWINS = mailhost.TWIN_PORTS
 
 
 def with_port(port, text=""):
-    return postern.conf(f"dovecot {{\n  listener sieve {{ port = {port} }}\n}}\n{text}")
+    return postern.conf(postern.twins_at(sieve=port) + text)
 
 
 def moved(port):
     return {**TWINS, "sieve": port}
-
-
-def begin(lab, text=""):
-    lab.mail.configure_postern(postern.conf(text))
-    running = postern.Postern(lab.mail).start()
-    running.wait_twins(TWINS)
-    return running, running.look_at_all()
 
 
 # -- files that are mounted by themselves
@@ -63,14 +56,14 @@ def test_override_by_sub_path(lab, postern_built):
     lab.mail.write("/srv/main.cf", "mail_name = sub path\n")
     lab.mail.shell(f"mkdir -m 755 {postern.OVERRIDES}")
     mount_file(lab.mail, "/srv/main.cf", path)
-    running, _ = begin(lab)
-    assert lab.mail.run(["postconf", "-h", "mail_name"]).stdout == "sub path\n"
+    running, _ = postern.begun(lab.mail)
+    assert lab.mail.parameter("mail_name") == "sub path"
     lines = running.lines(rf"warning: {path} .*mount the ConfigMap.* as a folder")
     assert len(lines) == 1 and lines[0].count(path) == 1, lines
     # Mounted as a folder, as it says: all is well.
     lab.mail.shell(f"umount {path}; echo 'mail_name = folder' > {path}")
     running.hang_up()
-    wait.until(lambda: lab.mail.run(["postconf", "-h", "mail_name"]).stdout == "folder\n",
+    wait.until(lambda: lab.mail.parameter("mail_name") == "folder",
                "the new override")
     status = running.look_at_all()
     assert not [n for n in status["notes"] if "mount the ConfigMap" in n["text"]]
@@ -79,7 +72,7 @@ def test_override_by_sub_path(lab, postern_built):
 # -- folders that come and go
 
 def test_folder_is_removed_and_made_again(lab, postern_built):
-    running, before = begin(lab)
+    running, before = postern.begun(lab.mail)
     lab.mail.shell(f"rm -r {FOLDER}")
     status = running.wait_for(lambda s: s["outcome"] == "refused", "the refusal")
     assert postern.ports(status) == TWINS and status["ready"]
@@ -98,7 +91,7 @@ def test_folder_is_removed_and_made_again(lab, postern_built):
 def test_folder_behind_a_link(lab, postern_built):
     lab.mail.shell(f"mkdir /srv/a /srv/b && rm -r {FOLDER} && ln -s ../srv/a {FOLDER}")
     lab.mail.write("/srv/b/postern.conf", with_port(24190))
-    running, _ = begin(lab)
+    running, _ = postern.begun(lab.mail)
     lab.mail.write("/srv/a/postern.conf", with_port(24191))
     running.wait_twins(moved(24191))
     lab.mail.shell(f"ln -s ../srv/b {FOLDER}.new && mv -T {FOLDER}.new {FOLDER}")
@@ -110,7 +103,7 @@ def test_folder_behind_a_link(lab, postern_built):
 
 def test_mount_over_the_folder(lab, postern_built):
     """No event tells of a mount; SIGHUP does, and from then on it is the one that is watched."""
-    running, _ = begin(lab)
+    running, _ = postern.begun(lab.mail)
     postern.mount_volume(lab.mail, FOLDER)
     lab.mail.write(CONF, with_port(24190))
     running.hang_up()
@@ -125,7 +118,7 @@ def test_mount_over_the_folder(lab, postern_built):
 
 
 def test_resync_finds_a_mount(lab, postern_built):
-    running, _ = begin(lab, "resync = 1\n")
+    running, _ = postern.begun(lab.mail, "resync = 1\n")
     postern.mount_volume(lab.mail, FOLDER)
     lab.mail.write(CONF, with_port(24190))
     running.wait_twins(moved(24190))
@@ -149,7 +142,7 @@ def test_hang_up_of_process_1(lab, postern_built):
 
 # -- limits of inotify
 
-SERVERS = "dovecot -F -c /etc/dovecot/dovecot.conf & postfix start-fg & "
+SERVERS = "".join(" ".join(argv) + " & " for argv in mailhost.START.values())
 
 
 def begin_limited(lab, instances, watches):
@@ -157,9 +150,7 @@ def begin_limited(lab, instances, watches):
     lab.mail.configure_postern(postern.conf("resync = 1\n"))
     lab.mail.shell("echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start")
     lab.mail.inotify_limits = (instances, watches)
-    running = postern.Postern(lab.mail)
-    running.process = lab.mail.spawn(
-        ["sh", "-c", f"{SERVERS} exec {mailhost.POSTERN} run -- sleep infinity"])
+    running = postern.Postern(lab.mail, before=SERVERS).start()
     lab.mail.inotify_limits = None
     running.wait_twins(TWINS)
     return running
@@ -208,7 +199,7 @@ def test_resync_off_without_inotify(idle_lab, postern_built):
 
 def test_watcher_that_is_killed(lab, postern_built):
     """It is started anew; CMD, the twins and their sessions notice nothing."""
-    running, before = begin(lab)
+    running, before = postern.begun(lab.mail)
     state = lab.mail.snapshot(*mailhost.CONFIGURATION)
     for turn in (1, 2):
         pid = running.watcher_pid()
@@ -227,7 +218,7 @@ def test_watcher_that_is_killed(lab, postern_built):
 
 
 def test_change_while_no_watcher_is_there(lab, postern_built):
-    running, _ = begin(lab)
+    running, _ = postern.begun(lab.mail)
     os.kill(running.watcher_pid(), signal.SIGKILL)
     lab.mail.configure_postern(with_port(24190))
     running.wait_twins(moved(24190))
@@ -235,7 +226,7 @@ def test_change_while_no_watcher_is_there(lab, postern_built):
 
 def test_bad_conf_while_no_watcher_is_there(lab, postern_built):
     """The next one knows no last good configuration; what is in the files stays."""
-    running, _ = begin(lab)
+    running, _ = postern.begun(lab.mail)
     state = lab.mail.snapshot(*mailhost.CONFIGURATION)
     os.kill(running.watcher_pid(), signal.SIGKILL)
     lab.mail.configure_postern("nonsense = 1\n")
@@ -249,7 +240,7 @@ def test_bad_conf_while_no_watcher_is_there(lab, postern_built):
 
 def test_hung_up_while_it_looks(lab, postern_built):
     """SIGHUP at any moment is safe, however many."""
-    running, _ = begin(lab)
+    running, _ = postern.begun(lab.mail)
     pid = running.watcher_pid()
     for turn in range(50):
         lab.mail.configure_postern(with_port(24190 + turn % 2))

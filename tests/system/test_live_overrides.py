@@ -8,7 +8,7 @@ import pytest
 from lab import files, kubelet, mail_clients, mailhost, postern, proxy_client, wait
 
 MAIN, MASTER, DOVECOT = "postfix-main.cf", "postfix-master.cf", "dovecot.cf"
-TWINS = dict(mailhost.TWIN_PORTS)
+TWINS = mailhost.TWIN_PORTS
 LOCAL_CONF = "/etc/dovecot/local.conf"
 
 
@@ -90,15 +90,6 @@ def ehlo(mail, port):
         return set(smtp.esmtp_features)
 
 
-def option(mail, service, name):
-    said = mail.run(["postconf", "-P", f"{service}/{name}"], check=False).stdout
-    return said.partition(" = ")[2].strip() or None
-
-
-def parameter(mail, name):
-    return mail.run(["postconf", "-h", name]).stdout.strip()
-
-
 # -- each file
 
 def test_main_cf(lab, postern_built, kind):
@@ -109,8 +100,8 @@ def test_main_cf(lab, postern_built, kind):
             "smtpd_banner = $myhostname ESMTP\n  of the override\n"
             "mail_name = lab\nmail_name = lab again\n")
     after = put_and_wait(source, running, main=text)
-    assert parameter(lab.mail, "message_size_limit") == "1234567"
-    assert parameter(lab.mail, "mail_name") == "lab again"
+    assert lab.mail.parameter("message_size_limit") == "1234567"
+    assert lab.mail.parameter("mail_name") == "lab again"
     for service, port, header in (("submission", 587, False), ("submission", 10587, True)):
         await_true(lambda: postern.greeting(lab.mail, service, port, header)
                    == "220 mail.example.test ESMTP of the override", f"the banner on {port}")
@@ -119,8 +110,8 @@ def test_main_cf(lab, postern_built, kind):
 
     # One line less: that one is undone, the other stays.
     put_and_wait(source, running, main="message_size_limit = 1234567\n")
-    assert parameter(lab.mail, "message_size_limit") == "1234567"
-    assert parameter(lab.mail, "smtpd_banner") == "$myhostname ESMTP"
+    assert lab.mail.parameter("message_size_limit") == "1234567"
+    assert lab.mail.parameter("smtpd_banner") == "$myhostname ESMTP"
     await_true(lambda: postern.greeting(lab.mail, "submission", 587, False)
                == "220 mail.example.test ESMTP", "the old banner")
     put_and_wait(source, running, main=None)
@@ -138,8 +129,8 @@ def test_master_cf_reaches_the_twin(lab, postern_built, kind):
             "  submissions/inet/smtpd_tls_wrappermode=yes\n"
             "Submission/inet/no=effect\n")
     after = put_and_wait(source, running, master=text)
-    assert option(lab.mail, "submission/inet", "smtpd_discard_ehlo_keywords") == "dsn,pipelining"
-    assert option(lab.mail, "10587/inet", "smtpd_discard_ehlo_keywords") == "dsn,pipelining"
+    assert lab.mail.option("submission/inet", "smtpd_discard_ehlo_keywords") == "dsn,pipelining"
+    assert lab.mail.option("10587/inet", "smtpd_discard_ehlo_keywords") == "dsn,pipelining"
     await_true(lambda: not {"dsn", "pipelining"} & ehlo(lab.mail, 587), "the EHLO of port 587")
     await_true(lambda: not {b"DSN", b"PIPELINING"} & twin_ehlo(lab.mail), "the EHLO of the twin")
     assert after["servers"]["dovecot"]["reloads"] == before["servers"]["dovecot"]["reloads"]
@@ -190,18 +181,16 @@ def test_dovecot_cf_moves_a_stock_port(lab, postern_built):
 
 def test_all_three_and_a_port_at_once(lab, postern_built):
     """One upgrade changes two ConfigMaps: both servers are told, and everything holds."""
-    lab.mail.remove(mailhost.POSTERN_CONF)
-    conf = kubelet.Volume(postern.mount_volume(lab.mail, "/etc/postern"))
+    conf = postern.conf_volume(lab.mail)
     conf.write({"postern.conf": postern.conf().encode()})
     source, running, before = begin(lab)
     source.write(main="mail_name = all\n", dovecot="login_greeting = all\n",
                  master="submission/inet/smtpd_client_connection_count_limit=3\n")
-    conf.write({"postern.conf": postern.conf(
-        "postfix {\n  listener submission { port = 20587 }\n}\n").encode()})
+    conf.write({"postern.conf": postern.conf(postern.twins_at(submission=20587)).encode()})
     await_change(running, before, {**TWINS, "submission": 20587})
-    assert option(lab.mail, "20587/inet", "smtpd_client_connection_count_limit") == "3"
+    assert lab.mail.option("20587/inet", "smtpd_client_connection_count_limit") == "3"
     postern.all_answer(lab.mail, {**TWINS, "submission": 20587})
-    postern.mail_flows(lab.mail, mail_clients.use, {**TWINS, "submission": 20587})
+    postern.mail_flows(lab.mail, {**TWINS, "submission": 20587})
 
 
 # -- what docker-mailserver has merged itself
@@ -213,13 +202,13 @@ def test_value_merged_at_start_stays_with_a_warning(lab, postern_built):
     lab.mail.age_main_cf()
     source, running, before = begin(lab, main="message_size_limit = 7654321\n",
                                     dovecot="login_greeting = merged\n")
-    assert parameter(lab.mail, "message_size_limit") == "7654321"
+    assert lab.mail.parameter("message_size_limit") == "7654321"
     source.write(main=None, dovecot=None)
     running.wait_line(r"warning: main\.cf: message_size_limit: .*until the pod restarts")
     running.wait_line(r"warning: local\.conf: .*until the pod restarts")
     status = running.look_at_all()
     assert postern.is_current(status)
-    assert parameter(lab.mail, "message_size_limit") == "7654321"
+    assert lab.mail.parameter("message_size_limit") == "7654321"
     assert lab.mail.read(LOCAL_CONF) == "login_greeting = merged\n"
     assert postern.reloads(status) == postern.reloads(before)
     assert len(running.lines("until the pod restarts")) == 2
@@ -263,7 +252,7 @@ def test_bad_overrides(lab, postern_built):
         assert running.wait_current()["hash"] == before["hash"], name
     running.look_at_all()
     after = put_and_wait(source, running, main="mail_name = better\n")
-    assert parameter(lab.mail, "mail_name") == "better"
+    assert lab.mail.parameter("mail_name") == "better"
     assert after["counts"]["rollbacks"] == 0, "nothing was written that had to be taken back"
 
 
@@ -272,7 +261,7 @@ def test_sloppy_lines_are_passed_over(lab, postern_built):
     source, running, _ = begin(lab)
     put_and_wait(source, running,
                  master="submission mail_name=x\nsubmission/inet/mail_version=sloppy\n")
-    assert option(lab.mail, "10587/inet", "mail_version") == "sloppy"
+    assert lab.mail.option("10587/inet", "mail_version") == "sloppy"
     running.wait_line(rf"warning: {os.path.basename(MASTER)}:1: .*passed over")
     assert running.errors() == []
 
@@ -295,17 +284,15 @@ def test_revert_undoes_all(lab, postern_built):
 def test_edits_of_the_owner_meanwhile_stay(lab, postern_built):
     source, running, _ = begin(lab)
     put_and_wait(source, running, main="mail_name = override\nmessage_size_limit = 1234567\n")
-    lab.mail.age_main_cf()
-    lab.mail.run(["postconf", "-e", "smtpd_error_sleep_time = 0"])
-    lab.mail.age_main_cf()
-    lab.mail.run(["postconf", "-P", "submission/inet/smtpd_hard_error_limit=7"])
+    lab.mail.postconf("-e", "smtpd_error_sleep_time = 0")
+    lab.mail.postconf("-P", "submission/inet/smtpd_hard_error_limit=7")
     status = running.wait_for(
         lambda s: postern.is_current(s)
-        and option(lab.mail, "10587/inet", "smtpd_hard_error_limit") == "7", "the twin to follow")
+        and lab.mail.option("10587/inet", "smtpd_hard_error_limit") == "7", "the twin to follow")
     put_and_wait(source, running, main=None)
-    assert parameter(lab.mail, "smtpd_error_sleep_time") == "0"
-    assert option(lab.mail, "submission/inet", "smtpd_hard_error_limit") == "7"
-    assert parameter(lab.mail, "mail_name") == "Postfix"
+    assert lab.mail.parameter("smtpd_error_sleep_time") == "0"
+    assert lab.mail.option("submission/inet", "smtpd_hard_error_limit") == "7"
+    assert lab.mail.parameter("mail_name") == "Postfix"
     assert not re.search(r"^(mail_name|message_size_limit)", lab.mail.read(mailhost.MAIN_CF), re.M)
     assert postern.ports(status) == TWINS
 
@@ -314,13 +301,12 @@ def test_value_that_the_owner_changes_is_theirs(lab, postern_built):
     """The override still asks for its own: it wins; when it goes, the owner's is back."""
     source, running, _ = begin(lab)
     put_and_wait(source, running, main="mail_name = override\n")
-    lab.mail.age_main_cf()
     before = running.look_at_all()
-    lab.mail.run(["postconf", "-e", "mail_name = owner"])
+    lab.mail.postconf("-e", "mail_name = owner")
     running.wait_for(lambda s: s["generation"] > before["generation"], "the override again")
-    assert parameter(lab.mail, "mail_name") == "override"
+    assert lab.mail.parameter("mail_name") == "override"
     put_and_wait(source, running, main=None)
-    assert parameter(lab.mail, "mail_name") == "owner"
+    assert lab.mail.parameter("mail_name") == "owner"
 
 
 def test_edits_at_full_speed_lose_nothing(lab, postern_built):
@@ -337,27 +323,33 @@ def test_edits_at_full_speed_lose_nothing(lab, postern_built):
         source.write(main=f"mail_name = turn {turn}\n")
     assert editor.wait() == 0, editor.output
     running.wait_for(lambda s: postern.is_current(s)
-                     and parameter(lab.mail, "mail_name") == "turn 11"
-                     and option(lab.mail, "10587/inet", "edit_12") == "12", "the last of both")
+                     and lab.mail.parameter("mail_name") == "turn 11"
+                     and lab.mail.option("10587/inet", "edit_12") == "12", "the last of both")
     text = lab.mail.read(mailhost.MAIN_CF)
     for number in range(1, 13):
         assert re.search(rf"^edit_{number} ?= ?{number}$", text, re.M), number
         for service in ("submission/inet", "10587/inet"):
-            assert option(lab.mail, service, f"edit_{number}") == str(number)
+            assert lab.mail.option(service, f"edit_{number}") == str(number)
 
 
 # -- what only the server itself finds wrong
 
-def test_processes_of_the_old_generation_prove_nothing(lab, postern_built):
-    """An smtpd that waits for a client since before the reload greets as if all were well."""
+def found_dead_by_new_processes_alone(lab, service, old_ones, **broken):
+    """Some processes of the twin have served and wait; those that come after the override die."""
     source, running, _ = begin(lab)
     before = configuration(lab.mail)
-    for _ in range(3):
-        assert postern.is_greeting(postern.greeting(lab.mail, "submission", 10587))
-    source.write(master="submission/inet/smtpd_sasl_type=none-such\n")
+    for _ in range(old_ones):
+        assert postern.is_greeting(postern.greeting(lab.mail, service, TWINS[service]))
+    source.write(**broken)
     status = running.wait_for(lambda s: s["outcome"] == "failed", "the twin to be found dead")
-    assert "10587" in status["reason"], status["reason"]
+    assert str(TWINS[service]) in status["reason"], status["reason"]
     assert files.differences(before, configuration(lab.mail)) == []
+
+
+def test_processes_of_the_old_generation_prove_nothing(lab, postern_built):
+    """An smtpd that waits for a client since before the reload greets as if all were well."""
+    found_dead_by_new_processes_alone(lab, "submission", 3,
+                                      master="submission/inet/smtpd_sasl_type=none-such\n")
 
 
 def test_logins_of_the_old_generation_prove_nothing(release, lab, postern_built):
@@ -365,14 +357,8 @@ def test_logins_of_the_old_generation_prove_nothing(release, lab, postern_built)
     lasting = {"bookworm": "service_count = 0"}.get(release, "restart_request_count = unlimited")
     lab.mail.write("/etc/dovecot/conf.d/80-owner.conf",
                    f"service imap-login {{\n  {lasting}\n  process_min_avail = 2\n}}\n")
-    source, running, _ = begin(lab)
-    before = configuration(lab.mail)
-    for _ in range(4):
-        assert postern.is_greeting(postern.greeting(lab.mail, "imap", 10143))
-    source.write(dovecot="service imap-login {\n  executable = /bin/false\n}\n")
-    status = running.wait_for(lambda s: s["outcome"] == "failed", "the twin to be found dead")
-    assert "10143" in status["reason"], status["reason"]
-    assert files.differences(before, configuration(lab.mail)) == []
+    found_dead_by_new_processes_alone(
+        lab, "imap", 4, dovecot="service imap-login {\n  executable = /bin/false\n}\n")
 
 
 def test_edit_before_a_rollback(lab, postern_built):
@@ -382,13 +368,12 @@ def test_edit_before_a_rollback(lab, postern_built):
     source.write(main="message_size_limit = 1234567\n",
                  dovecot="service imap-login {\n  executable = /bin/sleep 100\n}\n")
     wait.until(lambda: len(running.lines("dovecot: reloaded")) == 2, "the reload")
-    lab.mail.age_main_cf()
-    lab.mail.run(["postconf", "-e", "maximal_queue_lifetime = 3d"])
+    lab.mail.postconf("-e", "maximal_queue_lifetime = 3d")
     running.wait_for(lambda s: s["outcome"] == "failed", "the failure")
     # It is tried again by itself, with what is left of the files.
     source.write(main=None, dovecot=None)
     running.wait_current()
-    assert parameter(lab.mail, "maximal_queue_lifetime") == "3d"
+    assert lab.mail.parameter("maximal_queue_lifetime") == "3d"
     assert lab.mail.read(mailhost.MAIN_CF) == before + "maximal_queue_lifetime = 3d\n"
 
 
@@ -422,7 +407,7 @@ def test_link_in_a_plain_folder(lab, postern_built):
     _, running, before = begin(lab, Folder)
     os.symlink("/srv/main.cf", lab.mail.path(f"{postern.OVERRIDES}/{MAIN}"))
     await_change(running, before)
-    assert parameter(lab.mail, "mail_name") == "linked"
+    assert lab.mail.parameter("mail_name") == "linked"
 
 
 WHAT_IS_NO_FILE = {"a folder": "mkdir", "a pipe": "mkfifo", "a device": "ln -s /dev/zero",
@@ -451,16 +436,16 @@ def test_folder_that_anybody_may_have_made(lab, postern_built):
     running = postern.Postern(lab.mail).start()
     status = running.wait_twins(TWINS)
     running.look_at_all()
-    assert parameter(lab.mail, "mail_name") == "Postfix"
+    assert lab.mail.parameter("mail_name") == "Postfix"
     assert len(running.lines(rf"warning: .*{postern.OVERRIDES}.* is not read")) == 1
     # Writable by everybody is no better.
     lab.mail.shell(f"chown 0:0 {postern.OVERRIDES}; chmod 1777 {postern.OVERRIDES}")
     running.look_at_all()
-    assert parameter(lab.mail, "mail_name") == "Postfix"
+    assert lab.mail.parameter("mail_name") == "Postfix"
     lab.mail.shell(f"chmod 755 {postern.OVERRIDES}")
     running.hang_up()
     await_change(running, status)
-    assert parameter(lab.mail, "mail_name") == "stranger"
+    assert lab.mail.parameter("mail_name") == "stranger"
 
 
 def test_folder_that_comes_later(lab, postern_built):
@@ -469,11 +454,11 @@ def test_folder_that_comes_later(lab, postern_built):
     lab.mail.shell(f"mkdir -m 755 {postern.OVERRIDES}; "
                    f"echo 'mail_name = late' > {postern.OVERRIDES}/{MAIN}")
     await_change(running, before)
-    assert parameter(lab.mail, "mail_name") == "late"
+    assert lab.mail.parameter("mail_name") == "late"
     before = running.look_at_all()
     lab.mail.shell(f"rm -r {postern.OVERRIDES}")
     await_change(running, before)
-    assert parameter(lab.mail, "mail_name") == "Postfix"
+    assert lab.mail.parameter("mail_name") == "Postfix"
 
 
 def test_two_folders(lab, postern_built):
@@ -484,7 +469,7 @@ def test_two_folders(lab, postern_built):
     lab.mail.write(f"/srv/b/{MAIN}", "mail_name = b\n")
     running = postern.Postern(lab.mail).start()
     running.wait_twins(TWINS)
-    assert (parameter(lab.mail, "mail_name"), parameter(lab.mail, "mail_version")) == ("b", "a")
+    assert (lab.mail.parameter("mail_name"), lab.mail.parameter("mail_version")) == ("b", "a")
     assert "login_greeting = a" in lab.mail.doveconf()
     before = running.look_at_all()
     lab.mail.write(f"/srv/b/{DOVECOT}", "login_greeting = b\n")
@@ -493,4 +478,4 @@ def test_two_folders(lab, postern_built):
     lab.mail.shell("rm /srv/b/*")
     running.wait_for(lambda s: postern.is_current(s)
                      and "login_greeting = a" in lab.mail.doveconf()
-                     and parameter(lab.mail, "mail_name") == "a", "the first folder's")
+                     and lab.mail.parameter("mail_name") == "a", "the first folder's")

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Many swaps and many folders: nothing is lost, and nothing grows."""
-import os
-
 import pytest
 
 from lab import kubelet, mailhost, postern
 
-CONF = mailhost.POSTERN_CONF
-TWINS = dict(mailhost.TWIN_PORTS)
+TWINS = mailhost.TWIN_PORTS
 SWAPS = 10_000
 FOLDERS = 1000
 # A process's heap comes and goes by a few pages; a leak of ten bytes a swap is 100 kB.
@@ -17,24 +14,23 @@ pytestmark = pytest.mark.parametrize("release", ["bookworm"], indirect=True)
 
 
 def with_port(port):
-    return postern.conf(f"postfix {{\n  listener submission {{ port = {port} }}\n}}\n").encode()
+    return {"postern.conf": postern.conf(postern.twins_at(submission=port)).encode()}
 
 
 def test_ten_thousand_swaps(lab, postern_built):
-    lab.mail.remove(CONF)
-    volume = kubelet.Volume(postern.mount_volume(lab.mail, os.path.dirname(CONF)))
-    volume.write({"postern.conf": with_port(10587)})
+    volume = postern.conf_volume(lab.mail)
+    volume.write(with_port(10587))
     running = postern.Postern(lab.mail).start()
     running.wait_twins(TWINS)
     for port in (20587, 20588):  # what one apply leaves behind is there before
-        volume.write({"postern.conf": with_port(port)})
+        volume.write(with_port(port))
         running.wait_twins({**TWINS, "submission": port})
     running.look_at_all()
     memory, descriptors = running.memory_kb(), sorted(running.descriptors())
     pid = running.watcher_pid()
     for turn in range(SWAPS - 1):
-        volume.write({"postern.conf": with_port(20587 + turn % 3)})
-    volume.write({"postern.conf": with_port(20777)})
+        volume.write(with_port(20587 + turn % 3))
+    volume.write(with_port(20777))
     status = running.wait_twins({**TWINS, "submission": 20777})
     running.look_at_all()
     assert postern.ports(running.status()) == {**TWINS, "submission": 20777}

@@ -8,9 +8,7 @@ import pytest
 
 from lab import files, mailhost, postern, processes, wait
 
-PID_FILES = {"postfix": mailhost.POSTFIX_PID, "dovecot": mailhost.DOVECOT_PID}
-STOCK = {"postfix": mailhost.POSTFIX_PORTS, "dovecot": mailhost.DOVECOT_PORTS}
-TWINS = {"postfix": mailhost.POSTFIX_TWINS, "dovecot": mailhost.DOVECOT_TWINS}
+PID_FILES = mailhost.PID_FILES
 BOTH = ("postfix", "dovecot")
 COMMANDS = {"run": postern.RUN, "watch": postern.WATCH}
 
@@ -21,10 +19,6 @@ def running(request, lab, postern_built):
     p = postern.Postern(lab.mail, COMMANDS[request.param]).start()
     p.wait_twins(mailhost.TWIN_PORTS)
     return p
-
-
-def pids(mail, servers=BOTH):
-    return {name: mail.master_pid(PID_FILES[name]) for name in servers}
 
 
 def start(mail, name):
@@ -40,7 +34,7 @@ def kill(mail, name):
     process = getattr(mail, name)
     mail.signal_master(PID_FILES[name], signal.SIGKILL)
     process.wait()
-    mail.wait_closed([*STOCK[name].values(), *TWINS[name].values()])
+    mail.wait_closed(mailhost.PORTS[name])
 
 
 ENDS = {"stopped": stop, "killed": kill}
@@ -68,7 +62,7 @@ def wait_down(p, name):
 def wait_back(p, servers=BOTH):
     """The masters that run now are those that the status names, and their twins are proven."""
     def is_back(status):
-        now = pids(p.mail)
+        now = p.mail.master_pids()
         return postern.is_current(status) and postern.ports(status) == mailhost.TWIN_PORTS and \
             all(status["servers"][name]["pid"] == now[name] and status["servers"][name]["verified"]
                 for name in BOTH)
@@ -105,19 +99,19 @@ def test_server_ends_and_comes_back(running, how, name):
     other = BOTH[1 - BOTH.index(name)]
     held = holdings(p)
     pid = p.process.pid
-    first = pids(mail)
+    first = mail.master_pids()
     for _ in range(2):
-        before = pids(mail)
+        before = mail.master_pids()
         configuration = mail.snapshot(*mailhost.CONFIGURATION)
         ENDS[how](mail, name)
         status = wait_down(p, name)
         assert status["servers"][other]["verified"], status
         start(mail, name)
         wait_back(p)
-        assert pids(mail)[name] != before[name]
+        assert mail.master_pids()[name] != before[name]
         assert files.differences(configuration, mail.snapshot(*mailhost.CONFIGURATION)) == []
     # The other one was never told anything.
-    assert pids(mail)[other] == first[other]
+    assert mail.master_pids()[other] == first[other]
     assert p.status()["servers"][other]["reloads"] == 1
     assert p.process.running and p.process.pid == pid
     wait_holdings(p, held)
@@ -156,7 +150,7 @@ def test_stale_pid_file(running, name):
     p, mail = running, running.mail
     kill(mail, name)
     bystander = mail.spawn(["sleep", "infinity"])
-    number = processes.inner_number(bystander.pid)
+    number = bystander.inner_pid
     for text in (f"{number}\n", f"{number:>9}\n", "", "garbage\n", "0\n", "-1\n", "1\n",
                  "99999999\n"):
         p.wait_looks(lambda: mail.write(PID_FILES[name], text))
@@ -189,8 +183,7 @@ def test_changed_while_a_server_is_down(running):
     wait_down(p, "postfix")
     before = mail.snapshot("/etc/postfix")
     p.wait_looks(lambda: mail.write(mailhost.POSTERN_CONF, postern.conf(
-        "postfix { listener submission { port = 20587 } }\n"
-        "dovecot { listener imap { port = 20143 } }\n")))
+        postern.twins_at(submission=20587, imap=20143))))
     p.wait_for(lambda s: postern.ports(s).get("imap") == 20143, "Dovecot's new port")
     assert files.differences(before, mail.snapshot("/etc/postfix")) == []
     start(mail, "postfix")

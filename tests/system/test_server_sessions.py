@@ -11,9 +11,8 @@ import ssl
 
 import pytest
 
-from lab import kubelet, mail_config, mailhost, postern, proxy_client, wait
+from lab import mail_config, mailhost, postern, proxy_client, wait
 
-CONF = mailhost.POSTERN_CONF
 RELOADS = 50
 CLIENT = postern.CLIENT_ADDRESS
 
@@ -170,12 +169,12 @@ def delivered(mail):
 # What a change of the ConfigMap says, and the twins then: each reloads one of the servers, the
 # sessions' own entries and listeners among them.
 CHANGES = [
-    ("dovecot { listener pop3 { port = 20110 } }", {"pop3": 20110}),
-    ("postfix { listener submission { trust-mynetworks = true } }", {}),
-    ("dovecot { listener imap { port = 20143 } }", {"imap": 20143}),
-    ("postfix { listener smtp { trust-mynetworks = true } }", {}),
-    ("dovecot { listener imaps { port = 20993 } }", {"imaps": 20993}),
-    ("postfix { listener submissions { trust-mynetworks = true } }", {}),
+    (postern.twins_at(pop3=20110), {"pop3": 20110}),
+    ("postfix { listener submission { trust-mynetworks = true } }\n", {}),
+    (postern.twins_at(imap=20143), {"imap": 20143}),
+    ("postfix { listener smtp { trust-mynetworks = true } }\n", {}),
+    (postern.twins_at(imaps=20993), {"imaps": 20993}),
+    ("postfix { listener submissions { trust-mynetworks = true } }\n", {}),
 ]
 
 
@@ -185,8 +184,7 @@ def begin(lab, command=postern.RUN, clients_stay=True):
     if clients_stay:
         mail.write("/etc/dovecot/conf.d/80-clients.conf", "shutdown_clients = no\n")
         mail.restart_dovecot()
-    mail.remove(CONF)
-    volume = kubelet.Volume(postern.mount_volume(mail, os.path.dirname(CONF)))
+    volume = postern.conf_volume(mail)
     volume.write({"postern.conf": postern.conf().encode()})
     p = postern.Postern(mail, command).start()
     p.wait_twins(mailhost.TWIN_PORTS)
@@ -196,7 +194,7 @@ def begin(lab, command=postern.RUN, clients_stay=True):
 def change(p, volume, text, ports):
     """Write it, and wait until it is in force."""
     before = p.status()["generation"]
-    assert volume.write({"postern.conf": postern.conf(text + "\n").encode()})
+    assert volume.write({"postern.conf": postern.conf(text).encode()})
     p.wait_for(lambda s: s["generation"] > before and postern.is_current(s)
                and postern.ports(s) == {**mailhost.TWIN_PORTS, **ports}, text)
 
@@ -238,7 +236,7 @@ def test_only_a_postfix_twin_that_goes_takes_its_sessions_with_it(lab, postern_b
     moved = Data(mail, mailhost.TWIN_PORTS["submission"], True, False, "moved")
     others = [session for session in sessions_of(mail)
               if getattr(session, "subject", "") != "submission-twin"]
-    change(p, volume, "postfix { listener submission { port = 20587 } }", {"submission": 20587})
+    change(p, volume, postern.twins_at(submission=20587), {"submission": 20587})
     assert moved.is_closed()
     for session in others:
         session.step(0)

@@ -20,9 +20,6 @@ class Sidecar(postern.Postern):
             pod_lab.sidecar.capabilities = capabilities
         pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf())
 
-    def watcher_pid(self):
-        return self.process.pid
-
 
 @pytest.fixture
 def pod_lab(release, postern_built):
@@ -36,17 +33,12 @@ def idle_pod(release, postern_built):
         yield configured
 
 
-def master_pids(pod_lab):
-    return {"postfix": pod_lab.mail.master_pid(mailhost.POSTFIX_PID),
-            "dovecot": pod_lab.mail.master_pid(mailhost.DOVECOT_PID)}
-
-
 def wait_proven(p, pod_lab, twins=None):
     """The masters of the container that is there now, by the pod's own numbers."""
     wanted = twins or mailhost.TWIN_PORTS
     return p.wait_for(
         lambda s: postern.is_current(s) and postern.ports(s) == wanted and
-        {name: server["pid"] for name, server in s["servers"].items()} == master_pids(pod_lab),
+        {name: server["pid"] for name, server in s["servers"].items()} == pod_lab.mail.master_pids(),
         "the mail container's twins")
 
 
@@ -60,8 +52,7 @@ def test_finds_patches_and_proves(pod_lab):
     assert status["mode"] == "watch" and status["root"] == root_of(pod_lab)
     postern.all_answer(pod_lab.mail)
     # It follows its own ConfigMap, and what is in the mail container.
-    pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
-        "dovecot { listener imap { port = 20143 } }\n"))
+    pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(imap=20143)))
     wait_proven(p, pod_lab, {**mailhost.TWIN_PORTS, "imap": 20143})
     pod_lab.mail.run(["postconf", "-M#", "submissions/inet"])
     p.wait_for(lambda s: postern.is_current(s) and "submissions" not in postern.ports(s),
@@ -76,8 +67,7 @@ def test_judges_with_the_containers_own_tools(pod_lab):
     wait_proven(p, pod_lab)
     before = pod_lab.mail.snapshot(*mailhost.CONFIGURATION)
     pod_lab.mail.write("/etc/dovecot/conf.d/99-broken.conf", "no_such_setting = yes\n")
-    pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
-        "dovecot { listener imap { port = 20143 } }\n"))
+    pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(imap=20143)))
     status = p.wait_for(lambda s: s["reason"], "the refusal")
     assert "no_such_setting" in status["reason"], status
     pod_lab.mail.remove("/etc/dovecot/conf.d/99-broken.conf")
@@ -116,7 +106,7 @@ def test_replaced_in_the_middle_of_changes(pod_lab):
     wait_proven(p, pod_lab)
     for number in range(3):
         pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
-            f"dovecot {{ listener imap {{ port = {20143 + number} }} }}\n"))
+            postern.twins_at(imap=20143 + number)))
         wait.until(lambda: processes.look_of(p.watcher_pid()), "a look to begin",
                    every=0.001)
         pod_lab.replace_mail()
@@ -202,7 +192,7 @@ def test_two_mail_containers_are_an_error_that_names_both(two):
     p = Sidecar(pod_lab).start()
     line = p.wait_line(r"error: two containers run a mail server")
     named = {int(word) for word in re.findall(r"process (\d+)", line)}
-    masters = set(master_pids(pod_lab).values())
+    masters = set(pod_lab.mail.master_pids().values())
     assert other.master_pid(mailhost.POSTFIX_PID) in named and named & masters, (line, masters)
     assert "--pid" in line
     status = p.status()
@@ -216,7 +206,7 @@ def test_two_mail_containers_are_an_error_that_names_both(two):
 def test_pid_decides_between_two(two):
     pod_lab, other = two
     beside = other.snapshot(*mailhost.CONFIGURATION)
-    number = master_pids(pod_lab)["dovecot"]
+    number = pod_lab.mail.master_pids()["dovecot"]
     p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
     wait_proven(p, pod_lab)
     assert files.differences(beside, other.snapshot(*mailhost.CONFIGURATION)) == []

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from lab import mailhost, postern, processes, wait
+from lab import mailhost, postern, wait
 
 IN_MODIFY, IN_ATTRIB, IN_MOVED_TO, IN_CREATE = 2, 4, 0x80, 0x100
 EDITS = 40
@@ -105,7 +105,7 @@ def test_no_edit_of_the_set_up_is_lost(idle_lab, postern_built, how):
         p = postern.Postern(mail, ("run", "--", "/usr/local/sbin/set-up")).start()
     else:
         p = postern.Postern(mail, postern.WATCH).start()
-        wait.until(p.status, "postern to answer")
+        p.wait_answer()
         mail.spawn(["/usr/local/sbin/set-up"])
     looks = 0
     while not set_up_is_done(mail):
@@ -141,7 +141,7 @@ def test_nothing_is_written_before_a_master_runs(idle_lab, postern_built):
     """Whatever happens to the files, and however often it is told to look."""
     mail = idle_lab.mail
     p = postern.Postern(mail).start()
-    wait.until(p.status, "postern to answer")
+    p.wait_answer()
     before = mail.snapshot(*mailhost.CONFIGURATION)
     for _ in range(3):
         p.look_at_all()
@@ -150,7 +150,7 @@ def test_nothing_is_written_before_a_master_runs(idle_lab, postern_built):
     assert files_written(before, mail) == []
     status = p.status()
     assert status["outcome"] == "waiting" and not status["ready"], status
-    assert p.probe("--ready") [0] == 1 and p.probe("--live")[0] == 0
+    assert p.probe("--ready")[0] == 1 and p.probe("--live")[0] == 0
 
 
 def files_written(before, mail):
@@ -159,13 +159,6 @@ def files_written(before, mail):
 
 
 # -- a master that has just been started
-
-SERVER_ARGV = {"postfix": ["postfix", "start-fg"],
-               "dovecot": ["dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"]}
-PID_FILES = {"postfix": mailhost.POSTFIX_PID, "dovecot": mailhost.DOVECOT_PID}
-PORTS = {"postfix": mailhost.POSTFIX_PORTS, "dovecot": mailhost.DOVECOT_PORTS}
-TWINS = {"postfix": mailhost.POSTFIX_TWINS, "dovecot": mailhost.DOVECOT_TWINS}
-
 
 class Prodding:
     """SIGHUP to the watching process again and again: a look at any moment of a start."""
@@ -187,27 +180,27 @@ class Prodding:
         self._thread.join()
 
 
-@pytest.mark.parametrize("name", list(SERVER_ARGV))
+@pytest.mark.parametrize("name", list(mailhost.START))
 def test_no_start_is_killed_by_a_reload(idle_lab, postern_built, name):
     """Until it catches SIGHUP, a reload would be the end of it."""
     mail = idle_lab.mail
     p = postern.Postern(mail).start()
-    wait.until(p.status, "postern to answer")
-    ports = {*PORTS[name].values(), *TWINS[name].values()}
+    p.wait_answer()
+    ports = mailhost.PORTS[name]
     for number in range(STARTS):
         # Each start has something to be told of: the twins go while the server is down.
         # Asked over another socket, the one that runs does not know of it.
         mail.postern("--socket", "/run/nobody.sock", "revert", "--no-reload")
         with Prodding(p):
-            server = mail.spawn(SERVER_ARGV[name])
+            server = mail.spawn(mailhost.START[name])
             wait.until(lambda: not server.running or ports <= mail.listening_ports(),
                        lambda: f"start {number}: {server.output}\n{p.output[-3000:]}")
         assert server.running, (number, server.output, mail.log.since()[-3000:], p.output[-3000:])
         p.wait_for(lambda s: s["servers"][name]["verified"]
-                   and s["servers"][name]["pid"] == mail.master_pid(PID_FILES[name]),
+                   and s["servers"][name]["pid"] == mail.master_pid(mailhost.PID_FILES[name]),
                    f"start {number} to be verified")
         assert server.running
-        mail.signal_master(PID_FILES[name], 15)
+        mail.signal_master(mailhost.PID_FILES[name], 15)
         server.wait()
         mail.wait_closed(ports)
     assert p.errors() == [], p.errors()
@@ -219,10 +212,10 @@ def test_signals_come_only_when_they_are_caught(idle_lab, postern_built):
     mail.shell("mkdir -p /opt/fake /var/spool/postfix/pid; cp /bin/sleep /opt/fake/master")
     fake = mail.spawn(["/opt/fake/master", "infinity"])
     p = postern.Postern(mail).start()
-    wait.until(p.status, "postern to answer")
+    p.wait_answer()
     before = mail.snapshot(*mailhost.CONFIGURATION)
     p.wait_looks(lambda: mail.write(mailhost.POSTFIX_PID,
-                                    f"{processes.inner_number(fake.pid):>10}\n"))
+                                    f"{fake.inner_pid:>10}\n"))
     p.look_at_all()
     assert fake.running
     assert files_written(before, mail) == []
