@@ -15,7 +15,7 @@ import signal
 import tempfile
 import threading
 
-from . import balancer, mailhost, netns, tree
+from . import balancer, mailhost, netns, processes, tree
 from . import pod as pod_module
 
 MAIL = ["10.77.0.10", "fd77::10"]
@@ -86,6 +86,23 @@ class Lab:
     def replace_mail(self):
         """The pod's mail container ends and is started anew: same image and configuration."""
         self.mail.replace(**self._configuration)
+
+    def mail_root(self):
+        """Where the sidecar sees the mail container's files."""
+        return f"/proc/{processes.inner_number(self.mail.pid)}/root"
+
+    @contextlib.contextmanager
+    def another_mail(self):
+        """A second mail container of the pod, configured as the first; no server of it runs."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            other = pod_module.PodMailHost(self.pause, self.release, folder)
+            other.start()
+            try:
+                other.ready()
+                other.configure(**self._configuration)
+                yield other
+            finally:
+                other.stop()
 
     def __exit__(self, *_):
         self.close()

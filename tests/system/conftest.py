@@ -50,6 +50,20 @@ def idle_lab(release):
 
 
 @pytest.fixture
+def pod_lab(release, postern_built):
+    """A fresh lab whose mail host is a container of a pod, with a sidecar; servers run."""
+    with lab_package.started(release, pod=True) as running:
+        yield running
+
+
+@pytest.fixture
+def idle_pod(release, postern_built):
+    """The same; its servers do not run."""
+    with lab_package.Lab(release, with_balancer=False, pod=True) as configured:
+        yield configured
+
+
+@pytest.fixture
 def balanced_lab(release):
     """A fresh lab with HAProxy (v2) and nginx (v1) in front."""
     with lab_package.started(release, haproxy=True, nginx=True) as running:

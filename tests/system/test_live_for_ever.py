@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-import lab as lab_package
-from lab import mailhost, pod, postern, processes, wait
+from lab import mailhost, postern, processes, wait
 
 CONF = mailhost.POSTERN_CONF
 FOLDER = os.path.dirname(CONF)
@@ -201,12 +200,6 @@ def test_socket_of_another_that_ends(lab, postern_built):
 
 # -- the end
 
-@pytest.fixture
-def pod_lab(release, postern_built):
-    with lab_package.started(release, pod=True) as running:
-        yield running
-
-
 def test_ends_when_the_mail_container_ends_meanwhile(pod_lab):
     """All containers of a pod are told to end at once: the look that was waited for goes with them."""
     pod_lab.sidecar.write(CONF, postern.conf())
@@ -222,27 +215,17 @@ def test_ends_when_the_mail_container_ends_meanwhile(pod_lab):
     assert running.process.wait(15) == 0
 
 
-def test_another_container_of_the_same_image(release, postern_built, tmp_path):
+def test_another_container_of_the_same_image(idle_pod):
     """It was there first, and no server ever starts in it: that is no reason to stay with it."""
-    with lab_package.Lab(release, with_balancer=False, pod=True) as pod_lab:
-        pod_lab.mail.stop()
-        pod_lab.sidecar.write(CONF, postern.conf("resync = 0\n"))
-        running = postern.Postern(pod_lab.sidecar, ("--config", CONF, "watch")).start()
-        copy = pod.PodMailHost(pod_lab.pause, release, str(tmp_path))
-        copy.start()
-        try:
-            copy.ready()
-            copy.configure()
-            running.wait_for(lambda s: s["root"] is not None, "the copy to be found")
-            pod_lab.mail.start()
-            pod_lab.mail.ready()
-            pod_lab.mail.configure()
-            pod_lab.mail.addresses = []  # the wire was plugged before
-            pod_lab.mail.start_servers()
-            running.wait_twins(TWINS, within=20)
-            assert running.stop() == 0
-        finally:
-            copy.stop()
+    idle_pod.mail.stop()
+    idle_pod.sidecar.write(CONF, postern.conf("resync = 0\n"))
+    running = postern.Postern(idle_pod.sidecar, ("--config", CONF, "watch")).start()
+    with idle_pod.another_mail():
+        running.wait_for(lambda s: s["root"] is not None, "the copy to be found")
+        idle_pod.replace_mail()
+        idle_pod.mail.start_servers()
+        running.wait_twins(TWINS, within=20)
+        assert running.stop() == 0
 
 
 def test_root_may_be_relative(lab, postern_built):

@@ -2,7 +2,7 @@
 """With the capabilities that containers have, and none beyond what a way of running needs."""
 import pytest
 
-from lab import Lab, files, host, mailhost
+from lab import files, host, mailhost
 
 # What `postern watch` keeps in a container of its own.
 WATCH = ("KILL", "SYS_PTRACE", "DAC_OVERRIDE", "CHOWN", "FOWNER", "SYS_CHROOT", "NET_BIND_SERVICE")
@@ -10,12 +10,11 @@ ANOTHER = 1234
 
 
 @pytest.fixture
-def contained(release, postern_built):
+def contained(idle_pod):
     """Servers with an engine's usual capabilities, as in a container, and a sidecar beside them."""
-    with Lab(release, with_balancer=False, pod=True) as lab:
-        lab.mail.capabilities = host.ENGINE_CAPABILITIES
-        lab.mail.start_servers()
-        yield lab
+    idle_pod.mail.capabilities = host.ENGINE_CAPABILITIES
+    idle_pod.mail.start_servers()
+    return idle_pod
 
 
 def is_applied(done):
@@ -55,8 +54,7 @@ def test_foreign_socket_is_seen_with_an_engines_usual_capabilities(contained):
 
 def patch_from_the_sidecar(lab, capabilities):
     lab.sidecar.capabilities = capabilities
-    root = f"/proc/{lab.sidecar.inner_pid(lab.mail.pid)}/root"
-    return lab.sidecar.run([mailhost.POSTERN, "--root", root, "patch"], check=False)
+    return lab.sidecar.run([mailhost.POSTERN, "--root", lab.mail_root(), "patch"], check=False)
 
 
 def test_sidecar_needs_no_more_than_its_own_privileges(contained):

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: MIT
 """`postern watch` in a container of its own: it finds the mail container, and the next one."""
-import os
 import re
 
 import pytest
 
-import lab as lab_package
 from lab import files, mailhost, pod, postern, processes, wait
 
 WATCH = ("--config", mailhost.POSTERN_CONF, "watch")
@@ -21,35 +19,22 @@ class Sidecar(postern.Postern):
         pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf())
 
 
-@pytest.fixture
-def pod_lab(release, postern_built):
-    with lab_package.started(release, pod=True) as running:
-        yield running
-
-
-@pytest.fixture
-def idle_pod(release, postern_built):
-    with lab_package.Lab(release, with_balancer=False, pod=True) as configured:
-        yield configured
-
-
 def wait_proven(p, pod_lab, twins=None):
     """The masters of the container that is there now, by the pod's own numbers."""
     wanted = twins or mailhost.TWIN_PORTS
-    return p.wait_for(
-        lambda s: postern.is_current(s) and postern.ports(s) == wanted and
-        {name: server["pid"] for name, server in s["servers"].items()} == pod_lab.mail.master_pids(),
-        "the mail container's twins")
 
+    def is_proven(status):
+        told = {name: server["pid"] for name, server in status["servers"].items()}
+        return postern.is_current(status) and postern.ports(status) == wanted and \
+            told == pod_lab.mail.master_pids()
 
-def root_of(pod_lab):
-    return f"/proc/{pod_lab.sidecar.inner_pid(pod_lab.mail.pid)}/root"
+    return p.wait_for(is_proven, "the mail container's twins")
 
 
 def test_finds_patches_and_proves(pod_lab):
     p = Sidecar(pod_lab).start()
     status = wait_proven(p, pod_lab)
-    assert status["mode"] == "watch" and status["root"] == root_of(pod_lab)
+    assert status["mode"] == "watch" and status["root"] == pod_lab.mail_root()
     postern.all_answer(pod_lab.mail)
     # It follows its own ConfigMap, and what is in the mail container.
     pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(imap=20143)))
@@ -77,20 +62,19 @@ def test_judges_with_the_containers_own_tools(pod_lab):
     assert files.differences(before, pod_lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
 
 
-@pytest.mark.parametrize("times", [3])
-def test_mail_container_is_replaced(pod_lab, times):
+def test_mail_container_is_replaced(pod_lab):
     p = Sidecar(pod_lab).start()
     wait_proven(p, pod_lab)
     pid, held = p.process.pid, None
-    for _ in range(times):
-        old = root_of(pod_lab)
+    for _ in range(3):
+        old = pod_lab.mail_root()
         pod_lab.replace_mail()
         status = p.wait_for(lambda s: s["root"] != old, "the old container to be forgotten")
         assert not status["ready"] and not any(twin["up"] for twin in status["twins"]), status
         assert p.probe("--ready")[0] == 1 and p.probe("--live")[0] == 0
         pod_lab.mail.start_servers()
         status = wait_proven(p, pod_lab)
-        assert status["root"] == root_of(pod_lab) != old
+        assert status["root"] == pod_lab.mail_root() != old
         postern.all_answer(pod_lab.mail)
         # What it holds open is the same, and nothing of the old container.
         now = sorted(re.sub(r"\d+", "N", name) for name in p.descriptors()), p.watches()
@@ -115,25 +99,21 @@ def test_replaced_in_the_middle_of_changes(pod_lab):
     wait.until(lambda: processes.children(p.watcher_pid()) == [], "no process to be left")
 
 
-def test_starts_before_the_mail_container(release, postern_built):
-    with lab_package.Lab(release, with_balancer=False, pod=True) as pod_lab:
-        pod_lab.mail.stop()
-        p = Sidecar(pod_lab).start()
-        status = p.wait_for(lambda s: s["counts"]["looks"] == 0, "postern to answer")
-        assert status["root"] is None and not status["ready"], status
-        p.wait_line("no mail container is to be seen yet|shareProcessNamespace")
-        assert p.probe("--ready")[0] == 1 and p.probe("--live")[0] == 0
-        pod_lab.mail.start()
-        pod_lab.mail.ready()
-        pod_lab.mail.configure()
-        before = pod_lab.mail.snapshot(*mailhost.CONFIGURATION)
-        p.wait_for(lambda s: s["root"] == root_of(pod_lab), "the container to be found")
-        p.look_at_all()
-        # It is there, and nothing runs in it: nothing is written.
-        assert files.differences(before, pod_lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
-        pod_lab.mail.addresses = []  # the wire was plugged before
-        pod_lab.mail.start_servers()
-        wait_proven(p, pod_lab)
+def test_starts_before_the_mail_container(idle_pod):
+    idle_pod.mail.stop()
+    p = Sidecar(idle_pod).start()
+    status = p.wait_for(lambda s: s["counts"]["looks"] == 0, "postern to answer")
+    assert status["root"] is None and not status["ready"], status
+    p.wait_line("no mail container is to be seen yet|shareProcessNamespace")
+    assert p.probe("--ready")[0] == 1 and p.probe("--live")[0] == 0
+    idle_pod.replace_mail()
+    before = idle_pod.mail.snapshot(*mailhost.CONFIGURATION)
+    p.wait_for(lambda s: s["root"] == idle_pod.mail_root(), "the container to be found")
+    p.look_at_all()
+    # It is there, and nothing runs in it: nothing is written.
+    assert files.differences(before, idle_pod.mail.snapshot(*mailhost.CONFIGURATION)) == []
+    idle_pod.mail.start_servers()
+    wait_proven(p, idle_pod)
 
 
 @pytest.mark.parametrize("missing", ["SYS_PTRACE", "SYS_CHROOT"])
@@ -159,31 +139,14 @@ def test_has_what_it_says_and_nothing_else(pod_lab):
 
 # -- two mail containers
 
-class Another(pod.PodMailHost):
-    """A second mail container of the pod; its ports are the first one's, so no server of it
-    listens anywhere."""
-
-    def __init__(self, pause, release, folder):
-        super().__init__(pause, release, folder)
-        self.name = "another"
-        self._first_point = self._point = os.path.join(folder, "another")
-        self._output_folder = os.path.join(folder, "another-output")
-
-
 @pytest.fixture
-def two(pod_lab, release):
-    """A Postfix master of its own runs in each."""
-    other = Another(pod_lab.pause, release, pod_lab._folder)
-    other.start()
-    try:
-        other.ready()
-        other.configure()
+def two(pod_lab):
+    """A Postfix master of its own runs in each: the second one's ports are not the first one's."""
+    with pod_lab.another_mail() as other:
         other.write(mailhost.MASTER_CF, "2626 inet n - n - - smtpd\n")
         other.spawn(["postfix", "start-fg"])
         other.wait_listening([2626])
         yield pod_lab, other
-    finally:
-        other.stop()
 
 
 def test_two_mail_containers_are_an_error_that_names_both(two):
@@ -210,5 +173,3 @@ def test_pid_decides_between_two(two):
     p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
     wait_proven(p, pod_lab)
     assert files.differences(beside, other.snapshot(*mailhost.CONFIGURATION)) == []
-
-
