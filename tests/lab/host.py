@@ -2,13 +2,12 @@
 """A host with a file tree and namespaces of its own, and ways to run things in it."""
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 
-from . import files, maillog, netns, tree, wait
+from . import files, maillog, netns, processes, tree, wait
 
 END_LIMIT_S = wait.LIMIT_S
 # Of a program with a deadline of its own, such as postern, which gives up before.
@@ -45,18 +44,16 @@ class Process:
         if self._popen.poll() is not None:
             return -1
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            with open(f"/proc/{nsenter}/task/{nsenter}/children", encoding="ascii") as listed:
-                children = listed.read().split()
+            children = processes.children(nsenter)
             if children and (os.readlink(f"/proc/{children[0]}/exe")
                              != os.readlink(f"/proc/{nsenter}/exe")):
-                return int(children[0])
+                return children[0]
         return None
 
     @property
     def inner_pid(self):
         """Its number as its host sees it."""
-        with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as status:
-            return int(re.search(r"^NSpid:.*\s(\d+)$", status.read(), re.M)[1])
+        return processes.inner_number(self.pid)
 
     @property
     def running(self):
@@ -223,8 +220,5 @@ class Host(netns.NetHost):
 
 
 def _kill_with_child(popen):
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        with open(f"/proc/{popen.pid}/task/{popen.pid}/children", encoding="ascii") as listed:
-            for child in listed.read().split():
-                os.kill(int(child), signal.SIGKILL)
+    processes.kill_all(processes.children(popen.pid))
     popen.kill()

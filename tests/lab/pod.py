@@ -4,14 +4,13 @@
 A "pause" process holds the namespaces, as Kubernetes has it with shareProcessNamespace, so that
 the mail container can end and be replaced while everybody else stays.
 """
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 
-from . import host, mailhost, netns, wait
+from . import host, mailhost, netns, processes, wait
 
 SHARED = ("--pid", "--net", "--uts", "--ipc")
 
@@ -57,29 +56,19 @@ class Container:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 
     def processes(self):
-        """The container's processes, whoever their parent is: those with its mounts."""
-        mounts = os.readlink(f"/proc/{self.pid}/ns/mnt")
-        found = []
-        for name in filter(str.isdigit, os.listdir("/proc")):
-            # Some of the machine's own processes may be closed to us; none of the lab's is.
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-                if os.readlink(f"/proc/{name}/ns/mnt") == mounts:
-                    found.append(int(name))
-        return found
+        return processes.with_mounts_of(self.pid)
 
     def kill(self):
         """End all of its processes at once, as a container engine does; the pod lives on."""
         def one_more_round():
             # The first process last: it is the one by which the others are known.
             others = [pid for pid in self.processes() if pid != self.pid]
-            for pid in others:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            processes.kill_all(others)
             return not others
 
         wait.until(one_more_round, f"the processes of {self.name} to end")
         os.kill(self.pid, signal.SIGKILL)
-        self._holder.wait(timeout=10)
+        self._holder.wait(timeout=wait.LIMIT_S)
 
     def stop(self):
         if self._holder is not None and self._holder.poll() is None and self.pid is not None:
@@ -132,11 +121,3 @@ class Sidecar(Container, host.Host):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             shutil.copy(mailhost.postern_binary(), target)
         super().start()
-
-    def inner_pid(self, pid):
-        """A process's number in the pod, of the one that this machine knows."""
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
-            for line in status:
-                if line.startswith("NSpid:"):
-                    return int(line.split()[-1])
-        raise ProcessLookupError(pid)

@@ -8,7 +8,7 @@ import re
 import signal
 import socket
 
-from . import kubelet, mail_clients, mail_config, mailhost, proxy_client, wait
+from . import kubelet, mail_clients, mail_config, mailhost, processes, proxy_client, wait
 
 RUN = ("run", "--", "sleep", "infinity")
 WATCH = ("--root", "/", "watch")
@@ -155,19 +155,11 @@ class Postern:
         wait.until(lambda: self.watcher_pid() != pid, "a successor")
 
     def _companion(self):
-        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            with open(path, encoding="ascii") as listed:
-                children = listed.read().split()
-            for child in children:
-                with open(f"/proc/{child}/comm", encoding="ascii") as comm:
-                    if comm.read().strip() == "postern-watch":
-                        return int(child)
-        return None
+        return next((pid for pid in processes.children(self.process.pid)
+                     if processes.name(pid) == processes.WATCHER), None)
 
     def memory_kb(self, field="RssAnon"):
-        with open(f"/proc/{self.watcher_pid()}/status", encoding="ascii") as lines:
-            return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
+        return int(processes.status(self.watcher_pid())[field].split()[0])
 
     def descriptors(self):
         """What the watching process holds open."""
@@ -212,6 +204,17 @@ def mount_volume(mail, path):
     """A file system of its own at the path, as a volume is; where this machine sees it."""
     mail.shell(f"mkdir -p {path} && mount -t tmpfs volume {path}")
     return mail.path(path)
+
+
+def processes_in(mail):
+    """All of postern's, by their program."""
+    found = []
+    for pid in processes.with_mounts_of(mail.pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if os.readlink(f"/proc/{pid}/exe").startswith(mailhost.POSTERN) and \
+                    not processes.is_gone(pid):
+                found.append(pid)
+    return found
 
 
 def conf_volume(mail):

@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: MIT
 """A command under `postern run`: started, looked at in /proc, and gone without a trace at the end.
 
-What is told about processes is read in /proc of this machine, so it is the same for a supervisor
-that is PID 1 of a namespace of its own.
+Processes have the numbers that this machine has for them, also below a supervisor that is PID 1 of
+a namespace of its own.
 """
 import atexit
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 
-from lab import mailhost, wait
+from lab import mailhost, processes, wait
 
-COMPANION = "postern-watch"
 # Where the watching process looks: no mail server is there, and so it never is this machine's own.
 EMPTY_ROOT = tempfile.mkdtemp(prefix="postern-root-")
 atexit.register(shutil.rmtree, EMPTY_ROOT, ignore_errors=True)
@@ -58,65 +56,15 @@ def postern_run(*words, level="warning"):
             "--socket", os.path.join(EMPTY_ROOT, "status.sock"), "--log-level", level, "run", *words]
 
 
-# -- /proc
-
-def read(pid, name):
-    """The text of /proc/PID/name; "" once the process is gone."""
-    try:
-        with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def field(pid, name):
-    """A line of /proc/PID/status, such as "SigBlk"; "" once the process is gone."""
-    found = re.search(rf"^{name}:\s*(.*)$", read(pid, "status"), re.M)
-    return found[1] if found else ""
-
-
-def state(pid):
-    """"S", "T", "Z" and so on; "" once the process is gone."""
-    return field(pid, "State")[:1]
-
-
-def is_gone(pid):
-    return state(pid) in ("", "Z", "X")
-
-
-def parents():
-    """{pid: parent} of all processes."""
-    table = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (found := re.search(r"\) \S (\d+)", read(name, "stat"))):
-            table[int(name)] = int(found[1])
-    return table
-
-
-def children(pid):
-    return sorted(child for child, parent in parents().items() if parent == pid)
-
-
-def descendants(pid):
-    table, found = parents(), {pid}
-    while more := {child for child, parent in table.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
-
-
 def switches(pid):
     """How often the process was given the processor: the number of its wake-ups, and more."""
-    return {name: int(field(pid, name)) for name in
+    return {name: int(processes.status(pid)[name]) for name in
             ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")}
 
 
-def kill_all(pids):
-    """Those that are there still."""
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+def _leads_a_group(pid):
+    fields = processes.status(pid)
+    return fields and fields["NSpgid"].split()[-1] == fields["NSpid"].split()[-1]
 
 
 # -- the supervisor
@@ -136,7 +84,8 @@ class Supervised:
         outside = self.process.pid
 
         def init():
-            found = [pid for pid in children(outside) if read(pid, "comm").strip() == "postern"]
+            found = [pid for pid in processes.children(outside)
+                     if processes.name(pid) == processes.SUPERVISOR]
             # It may be over already; then nobody asks for the number.
             return found or self.process.poll() is not None
         found = wait.until(init, "postern in its namespace")
@@ -146,7 +95,7 @@ class Supervised:
         return self
 
     def __exit__(self, *_):
-        kill_all([*descendants(self.process.pid), self.process.pid])
+        processes.kill_all([*processes.descendants(self.process.pid), self.process.pid])
         self.process.wait()
         if self.process.stdin:
             self.process.stdin.close()
@@ -182,14 +131,14 @@ class Supervised:
     def child(self):
         """The number of the command, as this machine counts, once it runs."""
         def found():
-            return [pid for pid in children(self.pid)
-                    if read(pid, "comm").strip() not in ("postern", COMPANION, "")
-                    and field(pid, "NSpgid").split()[-1] == field(pid, "NSpid").split()[-1]]
+            return [pid for pid in processes.children(self.pid)
+                    if processes.name(pid) not in (processes.SUPERVISOR, processes.WATCHER, None)
+                    and _leads_a_group(pid)]
         return wait.until(found, "the command")[0]
 
     def companion_now(self):
-        found = [pid for pid in children(self.pid) if read(pid, "comm").strip() == COMPANION
-                 and state(pid) == "S"]
+        found = [pid for pid in processes.children(self.pid)
+                 if processes.name(pid) == processes.WATCHER and processes.state(pid) == "S"]
         return found[0] if found else None
 
     @property
@@ -203,7 +152,8 @@ class Supervised:
 
     def wait_state(self, wanted, pid=None):
         pid = pid or self.pid
-        wait.until(lambda: state(pid) in wanted, lambda: f"state {wanted}, not {state(pid)!r}")
+        wait.until(lambda: processes.state(pid) in wanted,
+                   lambda: f"state {wanted}, not {processes.state(pid)!r}")
 
     def status(self):
         """Wait for the end; the exit status, as a shell has it."""

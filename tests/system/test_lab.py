@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lab import Lab, evidence, mail_clients, mail_config, mailhost, netns, wait
+from lab import Lab, evidence, mail_clients, mail_config, mailhost, netns, processes, wait
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Whoever runs the tests may have told his own programs to ignore some signals (nohup does).
@@ -25,14 +25,6 @@ with started({release!r}, haproxy=True, nginx=True) as lab:
 """
 
 
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_killed_program_leaves_no_process(release, how):
     program = subprocess.Popen([sys.executable, "-c", PROGRAM.format(tests=TESTS, release=release)],
@@ -41,13 +33,14 @@ def test_killed_program_leaves_no_process(release, how):
     with program.stdin, program.stdout:
         try:
             folder, *pids = program.stdout.readline().split()
-            assert all(alive(int(pid)) for pid in pids)
+            assert not any(processes.is_gone(pid) for pid in pids)
             program.send_signal(how)
             program.wait(timeout=wait.LIMIT_S)
         finally:
             program.kill()
             program.wait()
-        wait.until(lambda: not any(alive(int(pid)) for pid in pids), "the lab's processes to end")
+        wait.until(lambda: all(processes.is_gone(pid) for pid in pids),
+                   "the lab's processes to end")
     # Nobody can tidy up after SIGKILL; what is left is an empty folder, not a mount.
     if how != signal.SIGKILL:
         assert not os.path.exists(folder)
@@ -63,7 +56,7 @@ def test_mounts_nothing_on_the_machine_and_leaves_nothing(release):
         with open("/proc/self/mounts", encoding="utf-8") as mounts:
             assert folder not in mounts.read()
     assert not os.path.exists(folder)
-    assert not alive(pid)
+    assert processes.is_gone(pid)
 
 
 def test_nothing_listens_on_the_machine_itself(release):
@@ -105,7 +98,7 @@ def test_pod_shares_processes_and_network_and_nothing_else(release):
             os.readlink(f"/proc/{lab.sidecar.pid}/ns/mnt")
         assert set(mailhost.STOCK_PORTS.values()) <= lab.sidecar.listening_ports()
         # The mail host is not process 1: that is the pod's own.
-        assert lab.sidecar.inner_pid(lab.mail.pid) > 1
+        assert processes.inner_number(lab.mail.pid) > 1
         assert not os.path.exists(lab.sidecar.path("/etc/postfix"))
         files = {os.path.join(folder, name)[len(lab.sidecar.path("/")):]
                  for top in ("etc", "usr", "run", "tmp")
@@ -113,7 +106,7 @@ def test_pod_shares_processes_and_network_and_nothing_else(release):
         assert files <= {mailhost.POSTERN[1:]}
         folder, pids = lab._folder, [lab.mail.pid, lab.sidecar.pid, lab.pause.pid]
     assert not os.path.exists(folder)
-    assert not any(alive(pid) for pid in pids)
+    assert all(processes.is_gone(pid) for pid in pids)
 
 
 def test_mail_container_of_a_pod_is_replaced(release):
@@ -124,8 +117,8 @@ def test_mail_container_of_a_pod_is_replaced(release):
         names = {kind: os.readlink(f"/proc/{lab.mail.pid}/ns/{kind}") for kind in ("pid", "net")}
         sidecar = lab.sidecar.pid
         lab.replace_mail()
-        assert not any(alive(pid) for pid in before)
-        assert alive(sidecar)
+        assert all(processes.is_gone(pid) for pid in before)
+        assert not processes.is_gone(sidecar)
         assert not lab.mail.exists("/etc/postfix/written-by-the-old-one")
         assert not set(mailhost.STOCK_PORTS.values()) & lab.mail.listening_ports()
         for kind, name in names.items():

@@ -9,7 +9,7 @@ import pytest
 
 import kernel_calls
 import supervised
-from lab import wait
+from lab import processes, wait
 
 pytestmark = pytest.mark.usefixtures("postern_built")
 
@@ -174,4 +174,4 @@ def test_children_that_we_were_given_are_reaped_too(supervise):
             os._exit(0)
     run = supervise(supervised.recorder(), before=before).ready()
     run.wait_said("debug: run: reaped process")
-    assert [pid for pid in supervised.children(run.pid) if supervised.state(pid) == "Z"] == []
+    assert [pid for pid in processes.children(run.pid) if processes.state(pid) == "Z"] == []

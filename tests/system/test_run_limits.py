@@ -12,7 +12,7 @@ import pytest
 
 import kernel_calls
 import supervised
-from lab import wait
+from lab import processes, wait
 
 pytestmark = pytest.mark.usefixtures("postern_built")
 
@@ -99,7 +99,7 @@ def size_kib(binary):
     """Address space of the program while it supervises."""
     with supervised.Supervised(["/bin/sleep", "60"]) as run:
         assert run.child
-        return int(supervised.field(run.pid, "VmSize").split()[0])
+        return int(processes.status(run.pid)["VmSize"].split()[0])
 
 
 def test_no_memory_after_the_start(supervise, as_init):
@@ -115,10 +115,10 @@ def test_no_memory_after_the_start(supervise, as_init):
 def test_what_is_left_is_ended_without_memory(supervise, as_init):
     run = supervise(leaving(), as_init=as_init, stdin=subprocess.PIPE).ready()
     resource.prlimit(run.pid, resource.RLIMIT_AS, (4096, 4096))
-    below = supervised.descendants(run.pid)
+    below = processes.descendants(run.pid)
     run.process.stdin.close()
     assert run.status() == 3
-    assert all(supervised.is_gone(pid) for pid in below)
+    assert all(processes.is_gone(pid) for pid in below)
     assert "killed" not in run.said()
 
 
@@ -147,10 +147,10 @@ def test_without_descriptors_signals_go_on_and_all_is_ended(supervise, as_init):
     run = supervise(leaving("sleep 600 & echo ready; read line; exit 3"), as_init=as_init,
                     stdin=subprocess.PIPE).ready()
     resource.prlimit(run.pid, resource.RLIMIT_NOFILE, (3, 3))
-    below = supervised.descendants(run.pid)
+    below = processes.descendants(run.pid)
     run.process.stdin.close()
     assert run.status() == 3
-    assert all(supervised.is_gone(pid) for pid in below)
+    assert all(processes.is_gone(pid) for pid in below)
     run.wait_said("/proc is of no use")
 
 
@@ -225,7 +225,7 @@ def test_the_watching_process_ends_with_us(supervise):
     run = supervise(supervised.recorder()).ready()
     companion = run.companion
     run.send(signal.SIGKILL)
-    wait.until(lambda: supervised.is_gone(companion), "its end")
+    wait.until(lambda: processes.is_gone(companion), "its end")
 
 
 def test_the_watching_process_ends_with_the_command(supervise, as_init):
@@ -233,4 +233,4 @@ def test_the_watching_process_ends_with_the_command(supervise, as_init):
     companion = run.companion
     os.kill(run.child, signal.SIGKILL)
     assert run.status() == 128 + signal.SIGKILL
-    assert supervised.is_gone(companion)
+    assert processes.is_gone(companion)

@@ -9,7 +9,7 @@ import pytest
 
 import kernel_calls
 import supervised
-from lab import wait
+from lab import processes, wait
 
 pytestmark = pytest.mark.usefixtures("postern_built")
 
@@ -46,7 +46,7 @@ for line in sys.stdin:
 
 
 def zombies(run):
-    return [pid for pid in supervised.descendants(run.pid) if supervised.state(pid) == "Z"]
+    return [pid for pid in processes.descendants(run.pid) if processes.state(pid) == "Z"]
 
 
 def reaped(run):
@@ -92,9 +92,9 @@ sys.stdin.readline()
     run = supervise(supervised.python(program), as_init=as_init, stdin=subprocess.PIPE,
                     level="debug").ready()
     child = run.child
-    wait.until(lambda: len(supervised.children(run.pid)) >= 1001, "1000 orphans")
-    orphans = [pid for pid in supervised.children(run.pid)
-               if pid != child and supervised.read(pid, "comm").strip() != supervised.COMPANION]
+    wait.until(lambda: len(processes.children(run.pid)) >= 1001, "1000 orphans")
+    orphans = [pid for pid in processes.children(run.pid)
+               if pid != child and processes.name(pid) != processes.WATCHER]
     # From outside its namespace, PID 1 can be stopped as well.
     os.kill(run.pid, signal.SIGSTOP)
     run.wait_state("T")
@@ -123,14 +123,14 @@ def test_not_being_able_to_reap_is_warned_about(supervise):
     try:
         run.ready().wait_said(SUB_REAPER_WARNING + ": orphans are not reaped: "
                               "Operation not permitted")
-        wait.until(lambda: supervised.parents()[orphan] not in (run.child, run.pid),
+        wait.until(lambda: int(processes.status(orphan)["PPid"]) not in (run.child, run.pid),
                    "another parent for the orphan")
         # Nothing else has changed.
         run.process.stdin.close()
         assert run.status() == 0
-        assert not supervised.is_gone(orphan)
+        assert not processes.is_gone(orphan)
     finally:
-        supervised.kill_all([orphan])
+        processes.kill_all([orphan])
 
 
 # -- when CMD has ended
@@ -195,7 +195,7 @@ def test_a_second_term_cuts_the_grace_period_short(supervise, as_init, number):
 def test_what_is_stopped_is_continued_to_end(supervise, as_init):
     run = supervise(["/bin/sh", "-c", "sleep 600 & echo ready; read line; exit 6"], "--grace",
                     "600", as_init=as_init, stdin=subprocess.PIPE).ready()
-    sleeper = supervised.children(run.child)[0]
+    sleeper = processes.children(run.child)[0]
     os.kill(sleeper, signal.SIGSTOP)
     run.wait_state("T", sleeper)
     run.process.stdin.close()
@@ -227,7 +227,8 @@ def test_what_is_made_while_we_kill_is_killed_too(supervise, as_init):
     run.process.stdin.close()
     assert run.status() == 8
     assert "left behind" not in run.said()
-    assert not [pid for pid in supervised.parents() if RUNNING_AWAY in supervised.read(pid, "cmdline")]
+    assert not [pid for pid in processes.everybody()
+                if RUNNING_AWAY in processes.read(pid, "cmdline")]
 
 
 def test_nobody_is_signalled_while_the_command_runs(supervise, as_init):

@@ -8,7 +8,7 @@ import pytest
 
 import kernel_calls
 import supervised
-from lab import wait
+from lab import processes, wait
 
 pytestmark = pytest.mark.usefixtures("postern_built")
 
@@ -86,13 +86,13 @@ def test_with_the_process_group_a_grandchild_gets_it_too(supervise, as_init):
 
 def test_without_the_process_group_only_the_command_gets_it(supervise, as_init):
     run = supervise(supervised.python(FAMILY), as_init=as_init).ready()
-    grandchild = supervised.children(run.child)[0]
+    grandchild = processes.children(run.child)[0]
     run.send(signal.SIGUSR1)
     run.wait_said("SIGUSR1 goes to process")
     # Had it been sent to the grandchild, it would be dead before this arrives.
     run.send(signal.SIGCHLD, signal.SIGCONT)
     run.wait_said("SIGCONT goes to process")
-    assert not supervised.is_gone(grandchild)
+    assert not processes.is_gone(grandchild)
     os.kill(grandchild, signal.SIGUSR2)
     assert run.status() == 40 + signal.SIGUSR2
 
@@ -103,12 +103,12 @@ def test_a_whole_pipeline_ends_by_one_term(supervise, as_init):
     run = supervise(["/bin/sh", "-c", script], "--process-group", as_init=as_init).ready()
 
     def at_work():
-        names = [supervised.read(pid, "comm").strip() for pid in supervised.descendants(run.pid)]
+        names = [processes.name(pid) for pid in processes.descendants(run.pid)]
         return names.count("yes") == 2 and names.count("tail") == 2
     wait.until(at_work, "two pipelines")
-    below = supervised.descendants(run.pid)
+    below = processes.descendants(run.pid)
     assert run.send(signal.SIGTERM).status() == 128 + signal.SIGTERM
-    assert all(supervised.is_gone(pid) for pid in below)
+    assert all(processes.is_gone(pid) for pid in below)
 
 
 # -- rewriting
@@ -181,7 +181,7 @@ def test_signals_between_fork_and_exec_reach_the_command(postern_built):
         assert lines[0] == "ready"
         assert sorted(lines[1:]) == ["10", "15", "40"]
     finally:
-        supervised.kill_all({pid, child} - {None} | supervised.descendants(pid))
+        processes.kill_all({pid, child} - {None} | {*processes.descendants(pid)})
         os.waitpid(pid, kernel_calls.WALL)
 
 
@@ -249,7 +249,7 @@ def test_a_stopped_command_gets_its_signals_when_it_goes_on(supervise, as_init):
     run.wait_said("SIGTERM goes to process")
     # It was not the terminal's doing: we go on.
     run.wait_state("S")
-    assert supervised.state(child) == "T"
+    assert processes.state(child) == "T"
     assert run.send(signal.SIGCONT).status() == 128 + signal.SIGTERM
 
 
@@ -272,13 +272,13 @@ def test_the_parents_death_is_forwarded(postern_built):
     os.close(writing)
     os.close(hold)
     with open(reading, encoding="ascii") as said:
-        below = supervised.children(parent)
+        below = processes.children(parent)
         try:
             assert said.readline() == "ready\n"
-            below = supervised.children(parent)
+            below = processes.children(parent)
             os.close(release)
             os.waitpid(parent, 0)
             assert said.readline() == f"{int(signal.SIGUSR1)}\n"
         finally:
-            supervised.kill_all([each for one in below for each in supervised.descendants(one)])
-            supervised.kill_all(below)
+            processes.kill_all([each for one in below for each in processes.descendants(one)])
+            processes.kill_all(below)

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import supervised
-from lab import wait
+from lab import processes, wait
 
 pytestmark = pytest.mark.usefixtures("postern_built")
 
@@ -36,9 +36,9 @@ class Terminal:
         return self
 
     def __exit__(self, *_):
-        supervised.kill_all([*supervised.descendants(self.pid)])
+        processes.kill_all([*processes.descendants(self.pid)])
         if self._status is None:
-            supervised.kill_all([self.pid])
+            processes.kill_all([self.pid])
             os.waitpid(self.pid, 0)
         os.close(self.master)
 
@@ -71,8 +71,8 @@ class Terminal:
         """
         def has_it():
             leader = os.tcgetpgrp(self.master)
-            return supervised.read(leader, "comm").strip() == name and \
-                supervised.state(leader) == "S"
+            return processes.name(leader) == name and \
+                processes.state(leader) == "S"
         wait.until(has_it, f"{name} in the foreground")
 
     def status(self):
@@ -134,8 +134,8 @@ def test_a_shell_has_job_control(terminal, as_init):
     tty.type("sleep 61\n")
     tty.expect("sleep 61\r\n")
     pid = tty.pid
-    wait.until(lambda: any(supervised.read(each, "cmdline") == "sleep\00061\0"
-                           for each in supervised.descendants(pid)), "sleep")
+    wait.until(lambda: any(processes.read(each, "cmdline") == "sleep\00061\0"
+                           for each in processes.descendants(pid)), "sleep")
     tty.type(SUSPEND)
     tty.expect(r"Stopped\s+sleep 61")
     tty.type("kill %1; fg; exit 5\n")
@@ -210,9 +210,9 @@ def test_in_the_background_it_stops_when_it_reads(terminal):
     tty.expect("prompt> ")
 
     def stopped():
-        return [pid for pid in supervised.descendants(tty.pid)
-                if supervised.state(pid) == "T" and
-                supervised.read(pid, "comm").strip() == "postern"]
+        return [pid for pid in processes.descendants(tty.pid)
+                if processes.state(pid) == "T" and
+                processes.name(pid) == "postern"]
     wait.until(stopped, "postern to stop with its command")
     tty.type("fg\n")
     tty.expect("run -- /bin/cat\r\n")
@@ -231,10 +231,10 @@ def test_an_old_report_that_the_command_stopped_does_not_stop_us_again(terminal)
     for _ in range(5):
         os.kill(tty.pid, signal.SIGTSTP)
         for pid in (tty.pid, child):
-            wait.until(lambda pid=pid: supervised.state(pid) == "T", "both to stop")
+            wait.until(lambda pid=pid: processes.state(pid) == "T", "both to stop")
         os.kill(tty.pid, signal.SIGCONT)
         for pid in (tty.pid, child):
-            wait.until(lambda pid=pid: supervised.state(pid) == "S", "both to go on")
+            wait.until(lambda pid=pid: processes.state(pid) == "S", "both to go on")
     os.kill(tty.pid, signal.SIGTERM)
     assert tty.status() == 128 + signal.SIGTERM
 

@@ -195,7 +195,7 @@ def test_status_of_a_postern_that_is_gone(running):
     assert json.loads(p.mail.run([mailhost.POSTERN, "status", "--json"]).stdout)["ready"]
     os.kill(p.process.pid, signal.SIGKILL)
     p.process.wait()
-    wait.until(lambda: not processes.of_postern(p.mail), "postern's processes to end")
+    wait.until(lambda: not postern.processes_in(p.mail), "postern's processes to end")
     for command in (["status"], ["probe", "--live"], ["probe", "--ready"]):
         done = p.mail.run([mailhost.POSTERN, *command], check=False)
         assert done.returncode == 1 and "no postern runs here" in done.stderr, done
