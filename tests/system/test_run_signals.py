@@ -165,7 +165,8 @@ def test_signals_between_fork_and_exec_reach_the_command(postern_built):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM, 40})
             kernel_calls.ptrace(kernel_calls.TRACEME, 0)
             os.kill(os.getpid(), signal.SIGSTOP)
-            os.execv(postern_built, ["postern", "run", "--", *supervised.recorder()])
+            command = supervised.postern_run("--", *supervised.recorder())
+            os.execv(command[0], command)
         finally:
             os._exit(1)
     os.close(writing)
@@ -265,8 +266,9 @@ def test_the_parents_death_is_forwarded(postern_built):
         os.close(release)
         child = os.fork()
         if child == 0:
-            os.execv(postern_built, ["postern", "run", "--parent-death-signal", "USR1", "--",
-                                     *supervised.recorder()])
+            command = supervised.postern_run("--parent-death-signal", "USR1", "--",
+                                             *supervised.recorder())
+            os.execv(command[0], command)
         os.read(hold, 1)
         os.kill(os.getpid(), signal.SIGKILL)
     os.close(writing)
