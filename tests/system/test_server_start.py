@@ -89,17 +89,17 @@ def nothing_is_lost(mail, p):
     assert f"lab_edit_{EDITS} = {EDITS}" in mail.read(mailhost.MAIN_CF)
 
 
-# Dovecot's own folder is quiet meanwhile; below /etc/postfix the script itself makes sed's and
-# postconf's files, and nobody else any.
-OF_THE_SCRIPT = re.compile(r"sed\w{6}|(master|main)\.cf(\.tmp)?")
+# Who may write what: in /etc/postfix the script's sed and postconf; postern writes its drop-in.
+WRITTEN = {"/etc/postfix": re.compile(r"sed\w{6}|(master|main)\.cf(\.tmp)?"),
+           "/etc/dovecot/conf.d": re.compile(r"\.?95-postern\.conf.*"),
+           "/etc/dovecot": re.compile(r"(?!)")}
 
 
 @pytest.mark.parametrize("how", ["run", "watch beside it"])
 def test_no_edit_of_the_set_up_is_lost(idle_lab, postern_built, how):
     mail = idle_lab.mail
     install_script(mail)
-    writers = {folder: Writers([mail.path(folder)])
-               for folder in ("/etc/postfix", "/etc/dovecot/conf.d", "/etc/dovecot")}
+    writers = {folder: Writers([mail.path(folder)]) for folder in WRITTEN}
     before = mail.snapshot("/etc/dovecot")
     if how == "run":
         p = postern.Postern(mail, ("run", "--", "/usr/local/sbin/set-up")).start()
@@ -120,17 +120,13 @@ def test_no_edit_of_the_set_up_is_lost(idle_lab, postern_built, how):
             assert status["counts"]["applies"] == 0 or set_up_is_done(mail), status
     # It saw the edits, and held still.
     assert looks > 1
-    # Nothing but the script's own files came into being before that.
-    mine = mail.read("/root/master.cf") + mail.read("/root/main.cf")
-    assert "postern" not in mine
+    # Nothing of postern's was in the files when the script had done.
+    assert "postern" not in mail.read("/root/master.cf") + mail.read("/root/main.cf")
     nothing_is_lost(mail, p)
     for folder, events in writers.items():
         names = events.names()
         events.close()
-        foreign = {name for name in names if not OF_THE_SCRIPT.fullmatch(name)}
-        allowed = {"95-postern.conf"} if folder.endswith("conf.d") else set()
-        assert {name for name in foreign
-                if not re.match(r"\.?95-postern\.conf", name)} <= allowed, names
+        assert [name for name in names if not WRITTEN[folder].fullmatch(name)] == [], folder
     after = mail.snapshot("/etc/dovecot")
     assert {path for path in after if before.get(path) != after[path]} == {mailhost.DROP_IN}
     assert p.errors() == []

@@ -53,11 +53,10 @@ def test_patch_does_not_signal_a_master_that_does_not_get_ready(idle_lab, poster
     mail = idle_lab.mail
     mail.start_dovecot()
     start_and_stop_early(mail)
-    before = mail.read(mailhost.MASTER_CF)
-    done = mail.postern("patch", check=False)
+    done = mail.patch()
     assert "postfix: still starting" in done.stderr
     assert "postfix: reloaded" not in done.stderr
-    assert done.returncode == 0 or mail.read(mailhost.MASTER_CF) == before
+    assert "postern_twin_of" in mail.read(mailhost.MASTER_CF)
     mail.signal_master(mailhost.POSTFIX_PID, signal.SIGCONT)
     mail.wait_listening(mailhost.POSTFIX_PORTS.values())
     assert mail.postfix.running
