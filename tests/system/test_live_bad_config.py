@@ -3,8 +3,6 @@
 import os
 import re
 
-import pytest
-
 from lab import files, mailhost, postern
 
 CONF = mailhost.POSTERN_CONF
@@ -157,7 +155,6 @@ def test_require_gate_is_refused_live(lab, postern_built):
     running.wait_current()
 
 
-@pytest.mark.parametrize("release", ["bookworm"], indirect=True)
 def test_order_of_swaps_does_not_matter(lab, postern_built):
     """Bad ones and good ones in turn, faster than they can be looked at: the last one counts."""
     source, running = begin(lab)

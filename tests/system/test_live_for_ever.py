@@ -147,7 +147,7 @@ def test_a_second_watch_beside_one_that_hangs(lab, postern_built):
     watcher = running.watcher_pid()
     os.kill(watcher, signal.SIGSTOP)
     try:
-        lab.mail.spawn(["python3", "-c", f"""
+        others = lab.mail.spawn(["python3", "-c", f"""
 import socket, time
 held = []
 while True:
@@ -160,7 +160,7 @@ while True:
         print("full", flush=True)
         time.sleep(600)
 """])
-        time.sleep(1)
+        wait.until(lambda: "full" in others.output, "no room for another")
         second = postern.Postern(lab.mail, postern.WATCH).start()
         second.wait_line("another postern serves there", within=10)
     finally:
