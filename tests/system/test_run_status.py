@@ -2,6 +2,7 @@
 """postern run: its exit status, its messages when CMD cannot be started, and its options."""
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -218,8 +219,7 @@ def test_at_debug_level_every_step_is_told_in_its_order(supervise, options):
 def test_the_binary_is_enough_in_an_empty_root(tmp_path):
     """What a package's installation would show: it needs nothing else to be there."""
     inside = tmp_path / "postern"
-    inside.write_bytes(open(mailhost.postern_binary(), "rb").read())
-    inside.chmod(0o755)
+    shutil.copy(mailhost.postern_binary(), inside)
     done = subprocess.run(["/postern", "--log-level", "warning", "run", "--", "/postern", "version"],
                           executable="/postern", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           preexec_fn=lambda: (os.chroot(tmp_path), os.chdir("/")), text=True,
