@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A running `postern run` or `postern watch` in the mail host, and waiting for what it says."""
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -13,6 +14,7 @@ from . import kubelet, mail_clients, mail_config, mailhost, processes, proxy_cli
 RUN = ("run", "--", "sleep", "infinity")
 WATCH = ("--root", "/", "watch")
 SOCKET = "/run/postern/status.sock"
+LOCK = "/run/postern/lock"
 OVERRIDES = "/tmp/docker-mailserver"
 # Whom the twins are told of.
 CLIENT_ADDRESS = "198.51.100.9"
@@ -138,6 +140,11 @@ class Postern:
         """Have it look at everything by SIGHUP, and wait for that look's end."""
         return self.wait_looks(self.hang_up)
 
+    def wait_look(self):
+        """The process of a look that has begun."""
+        return wait.until(lambda: processes.look_of(self.watcher_pid()), "a look to begin",
+                          every=0.001)
+
     # -- its processes
 
     def hang_up(self):
@@ -204,6 +211,14 @@ def mount_volume(mail, path):
     """A file system of its own at the path, as a volume is; where this machine sees it."""
     mail.shell(f"mkdir -p {path} && mount -t tmpfs volume {path}")
     return mail.path(path)
+
+
+@contextlib.contextmanager
+def lock_held(mail):
+    """Meanwhile, whoever wants to change something waits."""
+    with open(mail.path(LOCK), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def processes_in(mail):

@@ -144,6 +144,13 @@ def test_file_of_the_command_line(lab, postern_built):
     running.wait_twins({**TWINS, "sieve": 24190})
 
 
+def test_root_may_be_relative(lab, postern_built):
+    lab.mail.configure_postern(postern.conf())
+    lab.mail.shell("ln -s / /srv/host")
+    running = postern.Postern(lab.mail, ("--root", "host", *postern.RUN), before="cd /srv").start()
+    running.wait_twins(TWINS)
+
+
 def test_networks_of_the_environment(lab, postern_built):
     """No file is needed; one that comes later is heard."""
     lab.mail.shell("rm -r /etc/postern")

@@ -4,12 +4,15 @@ import contextlib
 import json
 import os
 import signal
+import time
 
 import pytest
 
-from lab import mailhost, postern, prometheus, wait
+from lab import mailhost, postern, processes, prometheus, wait
 
 TWINS = mailhost.TWIN_PORTS
+MOVED = {**TWINS, "sieve": 24190}
+MOVE = postern.twins_at(sieve=24190)
 FIRST, SECOND, SIXTH = "127.0.0.1:9477", "127.0.0.1:9478", "[::1]:9479"
 # What design.md promises, by the families that carry it.
 FAMILIES = {
@@ -228,3 +231,114 @@ def test_status_tells_what_protects_the_twins(lab, postern_built):
                      and s["protection"]["mynetworks"] == "given up by trust-mynetworks",
                      "the other words")
     assert "empty mynetworks: given up" in lab.mail.run([mailhost.POSTERN, "status"]).stdout
+
+
+# -- many who connect, and a successor
+
+def test_idle_connections_do_not_use_up_descriptors(lab, postern_built):
+    """They wait; it lives, answers at its own socket, works, and does not turn or talk in vain."""
+    lab.mail.configure_postern(listen(FIRST))
+    running = postern.Postern(lab.mail, before="ulimit -n 100").start()
+    running.wait_twins(TWINS)
+    before = running.process.output
+    lab.mail.spawn(["python3", "-c", """
+import socket, time
+held = []
+for _ in range(150):
+    sock = socket.socket()
+    sock.setblocking(False)
+    sock.connect_ex(("127.0.0.1", 9477))
+    held.append(sock)
+print("all", flush=True)
+time.sleep(600)
+"""])
+    watcher = running.watcher_pid()
+    wait.until(lambda: processes.descriptors(watcher) >= 50, "the connections", 20)
+    time.sleep(3)
+    assert processes.descriptors(watcher) <= 52
+    assert running.probe("--live")[0] == 0
+    lab.mail.configure_postern(listen(FIRST, MOVE))
+    running.wait_twins(MOVED)
+    assert "accept" not in running.process.output[len(before):]
+
+
+def test_successor_is_not_kept_from_the_socket(lab, postern_built):
+    """A look that outlives its watcher does not serve in its place."""
+    running, _ = postern.begun(lab.mail, f'listen = "{FIRST}"\n')
+    watcher = running.watcher_pid()
+    with postern.lock_held(lab.mail):
+        lab.mail.configure_postern(listen(FIRST, MOVE))
+        running.wait_look()
+        time.sleep(0.3)
+        os.kill(watcher, signal.SIGKILL)
+        running.wait_successor(watcher)
+        wait.until(lambda: running.status(), lambda: f"its answer\n{running.output}", 10)
+    running.wait_twins(MOVED)
+    assert running.lines("another postern") == [] and running.lines("listen = ") == []
+
+
+# -- what is in the way of the socket
+
+def test_a_file_at_the_sockets_path_stays(lab, postern_built):
+    lab.mail.configure_postern(postern.conf())
+    lab.mail.shell(f"mkdir -p {os.path.dirname(postern.SOCKET)}; echo precious > {postern.SOCKET}")
+    running = postern.Postern(lab.mail).start()
+    running.wait_line("status cannot be asked for: .*no socket")
+    assert lab.mail.read(postern.SOCKET) == "precious\n"
+
+
+def test_a_second_watch_beside_one_that_hangs(lab, postern_built):
+    """It starts all the same, and leaves the socket to the other."""
+    running, _ = postern.begun(lab.mail)
+    watcher = running.watcher_pid()
+    os.kill(watcher, signal.SIGSTOP)
+    try:
+        others = lab.mail.spawn(["python3", "-c", f"""
+import socket, time
+held = []
+while True:
+    sock = socket.socket(socket.AF_UNIX)
+    sock.setblocking(False)
+    try:
+        sock.connect("{postern.SOCKET}")
+        held.append(sock)
+    except BlockingIOError:
+        print("full", flush=True)
+        time.sleep(600)
+"""])
+        wait.until(lambda: "full" in others.output, "no room for another")
+        second = postern.Postern(lab.mail, postern.WATCH).start()
+        second.wait_line("another postern serves there", within=10)
+    finally:
+        os.kill(watcher, signal.SIGCONT)
+    assert running.wait_current()
+
+
+def test_socket_that_cannot_be_made_yet(lab, postern_built):
+    """What is in its way goes: it is made then, and both are said once."""
+    lab.mail.configure_postern(postern.conf())
+    folder = os.path.dirname(postern.SOCKET)
+    lab.mail.shell(f"mkdir -p {folder}; touch {postern.SOCKET}")
+    running = postern.Postern(lab.mail).start()
+    running.wait_line("status cannot be asked for: .*no socket")
+    running.wait_line("postfix: 3 twins answer")
+    lab.mail.shell(f"rm {postern.SOCKET}")
+    for _ in range(2):
+        running.hang_up()
+        running.wait_for(postern.is_current, "its answer", within=20)
+    assert len(running.lines(f"notice: status can be asked for at {postern.SOCKET}")) == 1
+    assert len(running.lines("cannot be asked for")) == 1
+
+
+def test_socket_of_another_that_ends(lab, postern_built):
+    """The second one serves as soon as the first is gone and there is something to look at."""
+    first, _ = postern.begun(lab.mail)
+    second = postern.Postern(lab.mail, postern.WATCH).start()
+    second.wait_line("another postern serves there")
+    second.hang_up()
+    first.stop()
+    second.hang_up()
+    second.wait_line("status can be asked for at")
+    assert second.wait_current()["mode"] == "watch"
+    assert len(second.lines("another postern serves there")) == 1
+    assert second.stop() == 0 and not lab.mail.exists(postern.SOCKET)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """`postern watch` in a container of its own: it finds the mail container, and the next one."""
+import os
 import re
+import signal
+import time
 
 import pytest
 
@@ -91,12 +94,25 @@ def test_replaced_in_the_middle_of_changes(pod_lab):
     for number in range(3):
         pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
             postern.twins_at(imap=20143 + number)))
-        wait.until(lambda: processes.look_of(p.watcher_pid()), "a look to begin",
-                   every=0.001)
+        p.wait_look()
         pod_lab.replace_mail()
         pod_lab.mail.start_servers()
         wait_proven(p, pod_lab, {**mailhost.TWIN_PORTS, "imap": 20143 + number})
     wait.until(lambda: processes.children(p.watcher_pid()) == [], "no process to be left")
+
+
+def test_ends_when_the_mail_container_ends_meanwhile(pod_lab):
+    """All containers of a pod are told to end at once: the look that was waited for goes with them."""
+    p = Sidecar(pod_lab).start()
+    wait_proven(p, pod_lab)
+    with postern.lock_held(pod_lab.mail):
+        pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(sieve=24190)))
+        p.wait_look()
+        time.sleep(0.3)
+        os.kill(p.process.pid, signal.SIGTERM)
+        time.sleep(0.3)
+        pod_lab.mail.kill()
+    assert p.process.wait(15) == 0
 
 
 def test_starts_before_the_mail_container(idle_pod):
@@ -173,3 +189,17 @@ def test_pid_decides_between_two(two):
     p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
     wait_proven(p, pod_lab)
     assert files.differences(beside, other.snapshot(*mailhost.CONFIGURATION)) == []
+
+
+def test_another_container_of_the_same_image(idle_pod):
+    """It was there first, and no server ever starts in it: that is no reason to stay with it."""
+    idle_pod.mail.stop()
+    p = Sidecar(idle_pod)
+    idle_pod.sidecar.write(mailhost.POSTERN_CONF, postern.conf("resync = 0\n"))
+    p.start()
+    with idle_pod.another_mail():
+        p.wait_for(lambda s: s["root"] is not None, "the copy to be found")
+        idle_pod.replace_mail()
+        idle_pod.mail.start_servers()
+        p.wait_twins(mailhost.TWIN_PORTS, within=20)
+        assert p.stop() == 0
