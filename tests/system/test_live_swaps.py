@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Many swaps and many folders: nothing is lost, and nothing grows."""
-import pytest
-
 from lab import kubelet, mailhost, postern
 
 TWINS = mailhost.TWIN_PORTS
@@ -9,9 +7,6 @@ SWAPS = 10_000
 FOLDERS = 1000
 # A process's heap comes and goes by a few pages; a leak of ten bytes a swap is 100 kB.
 SLACK_KB = 48
-
-# What is counted here is postern's own, whatever the servers' release; it takes minutes.
-pytestmark = pytest.mark.parametrize("release", ["bookworm"], indirect=True)
 
 
 def with_port(port):
