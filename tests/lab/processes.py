@@ -90,8 +90,8 @@ def with_mounts_of(pid):
     return found
 
 
-def kill_all(pids):
+def kill_all(pids, number=signal.SIGKILL):
     """Those that are there still."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
