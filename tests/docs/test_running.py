@@ -89,6 +89,10 @@ def test_times_in_the_documents_are_those_of_the_source():
     assert "another one is looked for every second" in manual
     assert f"no room within {number('PATIENCE_MS')} ms is lost" in readme
     assert f"no room within {number('PATIENCE_MS')} milliseconds is lost" in manual
+    limit = number("STATUS_CLIENT_LIMIT_S")
+    assert limit == 5 and "answers within five seconds" in manual
+    given = [int(seconds) for seconds in re.findall(r"timeoutSeconds: (\d+)", readme)]
+    assert given and min(given) > limit, "kubelet gives up before the probe does"
     for page in (CONF_MANUAL, SECURITY):
         assert f"ith {number('DESCRIPTORS_MAX')} descriptors in use, or half" in \
             sentence(page.read_text()), page
