@@ -157,14 +157,19 @@ static void on_master_end(void *arg, size_t server, pid_t pid)
 	log_notice("%s: its master process %d has ended", report_server_names[server], (int)pid);
 	w->state.report.servers[server].verified = false;
 	w->state.report.servers[server].running = false;
+	/* A look that fails tells of no other: this one is not to be followed again. */
+	w->state.report.servers[server].pid = 0;
 	look_soon(w);
 }
 
 static void follow_masters(struct watcher *w)
 {
-	for (size_t i = 0; i < REPORT_SERVERS; i++)
-		if (!master_watch_follow(&w->masters[i], w->state.report.servers[i].pid))
-			look_soon(w);
+	for (size_t i = 0; i < REPORT_SERVERS; i++) {
+		if (master_watch_follow(&w->masters[i], w->state.report.servers[i].pid))
+			continue;
+		w->state.report.servers[i].pid = 0;
+		look_soon(w);
+	}
 }
 
 /* A master that starts does not tell when it takes signals. */

@@ -191,6 +191,28 @@ def test_pid_decides_between_two(two):
     assert files.differences(beside, other.snapshot(*mailhost.CONFIGURATION)) == []
 
 
+def test_pid_is_not_another_one_when_it_has_ended(two):
+    """It is looked for as what has failed is: after ever longer times, and told once."""
+    pod_lab, other = two
+    beside = other.snapshot(*mailhost.CONFIGURATION)
+    number = pod_lab.mail.master_pids()["dovecot"]
+    p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
+    wait_proven(p, pod_lab)
+    pod_lab.mail.stop()
+    p.wait_for(lambda s: s["outcome"] == "failed", "the end to be noticed")
+    status = p.look_at_all()
+    assert not status["ready"] and "/proc/" in status["reason"]
+    assert all(s["pid"] == 0 for s in status["servers"].values()), status["servers"]
+    looks = status["counts"]["looks"]
+    after = p.wait_looks(p.hang_up, 3)
+    assert after["counts"]["looks"] - looks <= 5, p.output
+    for name in ("postfix", "dovecot"):
+        assert len(p.lines(f"{name}: its master process .* has ended")) <= 1, p.output
+    assert len(p.errors()) == 1
+    assert files.differences(beside, other.snapshot(*mailhost.CONFIGURATION), strict=True) == []
+    assert p.stop() == 0
+
+
 def test_another_container_of_the_same_image(idle_pod):
     """It was there first, and no server ever starts in it: that is no reason to stay with it."""
     idle_pod.mail.stop()
