@@ -6,18 +6,15 @@ import pytest
 
 from lab import mailhost, postern, wait
 
-TWINS = dict(mailhost.TWIN_PORTS)
+TWINS = mailhost.TWIN_PORTS
 MOVED = {**TWINS, "imap": 20143}
-MOVE = "dovecot {\n  listener imap { port = 20143 }\n}\n"
+MOVE = postern.twins_at(imap=20143)
 FUSE_FOLDER = pathlib.Path(__file__).with_name("fuse_folder.py")
 SECRETS = "/srv/secrets"
 
 
 def begin(lab, text=""):
-    lab.mail.configure_postern(postern.conf(text))
-    running = postern.Postern(lab.mail).start()
-    running.wait_twins(TWINS)
-    return running
+    return postern.begun(lab.mail, text)[0]
 
 
 # -- a file system that tells nothing
@@ -48,9 +45,9 @@ def test_folder_on_fuse_is_looked_at_each_resync(lab, remote, postern_built):
     assert mail_name(lab.mail) == "first"
     for name in ("second", "third"):
         lab.mail.write(f"{remote}/postfix-main.cf", f"mail_name = {name}\n")
-        wait.until(lambda: mail_name(lab.mail) == name, name, postern.LIMIT_S)
+        wait.until(lambda: mail_name(lab.mail) == name, name)
     lab.mail.remove(f"{remote}/postfix-main.cf")
-    wait.until(lambda: mail_name(lab.mail) == "Postfix", "what was before", postern.LIMIT_S)
+    wait.until(lambda: mail_name(lab.mail) == "Postfix", "what was before")
     status = running.look_at_all()
     assert status["watches"]["deaf"] == 1
     assert len(running.lines(rf"warning: {postern.OVERRIDES}.*file system")) == 1

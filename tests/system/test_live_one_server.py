@@ -5,7 +5,7 @@ import pytest
 from lab import files, mailhost, postern
 
 POSTFIX, DOVECOT = dict(mailhost.POSTFIX_TWINS), dict(mailhost.DOVECOT_TWINS)
-TWINS = dict(mailhost.TWIN_PORTS)
+TWINS = mailhost.TWIN_PORTS
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_host_whose_dovecot_never_starts_is_ready(smtp_only):
     assert files.differences(before, smtp_only.snapshot("/etc/dovecot"), strict=True) == []
     # It is live, too.
     smtp_only.configure_postern(
-        postern.conf("postfix {\n  listener submission { port = 20587 }\n}\n"))
+        postern.conf(postern.twins_at(submission=20587)))
     until_ready(running, {**POSTFIX, "submission": 20587})
     postern.answers(smtp_only, "submission", 20587)
 

@@ -4,7 +4,7 @@ import pytest
 
 from lab import files, mailhost, postern
 
-TWINS = dict(mailhost.TWIN_PORTS)
+TWINS = mailhost.TWIN_PORTS
 MAIN_OVERRIDE = f"{postern.OVERRIDES}/postfix-main.cf"
 LOCAL_CONF = "/etc/dovecot/local.conf"
 

@@ -10,9 +10,9 @@ import pytest
 
 from lab import host, mailhost, postern, processes, wait
 
-TWINS = dict(mailhost.TWIN_PORTS)
+TWINS = mailhost.TWIN_PORTS
 MOVED = {**TWINS, "imap": 20143}
-MOVE = postern.conf("dovecot {\n  listener imap { port = 20143 }\n}\n")
+MOVE = postern.conf(postern.twins_at(imap=20143))
 WAYS = pytest.mark.parametrize("command", [postern.RUN, postern.WATCH], ids=["run", "watch"])
 
 
