@@ -186,18 +186,22 @@ static void remember_told(struct look *look)
 
 /* ---- attempts ---- */
 
-/* Whether trying again without a change of the inputs can help. */
+/*
+ * Whether trying again without a change of the inputs can help.  What the inputs
+ * say is not a matter of time; what a file system, a kernel or a server says may be.
+ */
 static bool is_transient(int rc, bool attempted)
 {
-	static const int passing[] = { ENOMEM, EMFILE, ENFILE, EIO,    EAGAIN, ETIMEDOUT, EBUSY,
-				       ESTALE, ENOSPC, EROFS,  EDQUOT, EINTR,  EACCES,    EPERM };
+	static const int lasting[] = { EINVAL,       E2BIG,        EFBIG,   EEXIST,
+				       EADDRINUSE,   EDESTADDRREQ, EXDEV,   ELOOP,
+				       ENAMETOOLONG, ENOENT,       ENOTDIR, EISDIR };
 
 	if (attempted)
 		return rc != -EINVAL;
-	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
-		if (rc == -passing[i])
-			return true;
-	return false;
+	for (size_t i = 0; i < sizeof(lasting) / sizeof(lasting[0]); i++)
+		if (rc == -lasting[i])
+			return false;
+	return true;
 }
 
 static bool any_runs(const struct survey *r)

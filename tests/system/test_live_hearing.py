@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What is heard of the outside, what is not, and what has to be asked for again."""
 import pathlib
+import signal
 
 import pytest
 
@@ -19,18 +20,23 @@ def begin(lab, text=""):
 
 # -- a file system that tells nothing
 
-@pytest.fixture
-def remote(lab):
-    """The folder of override files is on FUSE; where its files come from."""
-    lab.mail.copy_in(FUSE_FOLDER, "/srv/fuse_folder.py")
-    lab.mail.shell(f"mkdir -p /srv/remote {postern.OVERRIDES}; "
-                   "[ -e /dev/fuse ] || mknod /dev/fuse c 10 229")
+def mount_remote(lab):
     server = lab.mail.spawn(["python3", "/srv/fuse_folder.py", "/srv/remote", postern.OVERRIDES])
 
     def is_there():
         assert server.running, server.output
         return lab.mail.shell(f"mountpoint -q {postern.OVERRIDES}", check=False).returncode == 0
     wait.until(is_there, "the mount")
+    return server
+
+
+@pytest.fixture
+def remote(lab):
+    """The folder of override files is on FUSE; where its files come from."""
+    lab.mail.copy_in(FUSE_FOLDER, "/srv/fuse_folder.py")
+    lab.mail.shell(f"mkdir -p /srv/remote {postern.OVERRIDES}; "
+                   "[ -e /dev/fuse ] || mknod /dev/fuse c 10 229")
+    lab.fuse_server = mount_remote(lab)
     return "/srv/remote"
 
 
@@ -59,6 +65,22 @@ def test_hang_up_finds_what_nobody_heard(lab, remote, postern_built):
     lab.mail.write(f"{remote}/postfix-main.cf", "mail_name = remote\n")
     running.look_at_all()
     assert mail_name(lab.mail) == "remote"
+
+
+def test_folder_whose_server_has_died_is_tried_again(lab, remote, postern_built):
+    """It may come back without a word: nothing but a pause stands between the tries."""
+    lab.mail.write(f"{remote}/postfix-main.cf", "mail_name = first\n")
+    running = begin(lab, "resync = 0\n")
+    lab.fuse_server.stop(signal.SIGKILL)
+    running.hang_up()
+    status = running.wait_for(lambda s: s["outcome"] not in ("current", "waiting"), "the failure")
+    assert status["outcome"] == "failed" and postern.OVERRIDES in status["reason"], status
+    assert mail_name(lab.mail) == "first" and status["ready"]
+    lab.mail.shell(f"umount -l {postern.OVERRIDES}")
+    lab.mail.write(f"{remote}/postfix-main.cf", "mail_name = second\n")
+    mount_remote(lab)
+    running.wait_current()
+    assert mail_name(lab.mail) == "second"
 
 
 # -- what is tried again only when it is asked for
