@@ -13,10 +13,17 @@ struct claim {
 	struct override_view before; /* absent when it is not ours */
 };
 
-/* "main.cf: mynetworks", or "local.conf". */
-#define LABEL_FORMAT "%.*s%s%.*s"
+/* "main.cf: mynetworks", "master.cf: smtp/inet: myhostname", or "local.conf". */
+#define LABEL_FORMAT "%s%.*s%s%.*s"
 #define LABEL(sight)                                                                               \
-	SPAN_ARG((sight)->place), (sight)->name.len > 0 ? ": " : "", SPAN_ARG((sight)->name)
+	is_service((sight)->place) ? "master.cf: " : "", SPAN_ARG((sight)->place),                 \
+		(sight)->name.len > 0 ? ": " : "", SPAN_ARG((sight)->name)
+
+/* SERVICE/TYPE; files have no '/' in their names here. */
+static bool is_service(struct span place)
+{
+	return place.len > 0 && memchr(place.data, '/', place.len);
+}
 
 static struct claim claim_of(const struct override_item *item)
 {

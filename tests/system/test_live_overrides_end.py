@@ -71,7 +71,7 @@ def test_what_was_remembered_is_lost(lab, postern_built):
     running.wait_twins(TWINS)
     lab.mail.shell(f"rm {postern.OVERRIDES}/*")
     running.wait_line(r"warning: main\.cf: mail_name: .*until the pod restarts")
-    running.wait_line(r"warning: submission/inet: mail_version: .*until the pod restarts")
+    running.wait_line(r"warning: master\.cf: submission/inet: mail_version: .*until the pod restarts")
     running.wait_line(r"warning: local\.conf: .*until the pod restarts")
     assert postern.is_current(running.look_at_all())
     assert in_force(lab.mail) == [True] * 3
