@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dovecot_conf - read Dovecot's configuration as doveconf(1) does, 2.3 and 2.4.
+ * dovecot_conf - Dovecot's configuration, as dovecot_reader.h reads it.
  *
  * Every file that is included, in order, becomes one flat list of settings
  * under their full path ("service/imap-login/inet_listener/imap/port").  Later
  * settings of a path replace earlier ones, sections of one name are merged.
- * Files come through a struct dovecot_source, so that a candidate can be read
- * as if it were in place.
  */
 #ifndef PATCHERS_DOVECOT_CONF_H
 #define PATCHERS_DOVECOT_CONF_H
@@ -14,26 +12,6 @@
 #include "base/buf.h"
 
 struct error;
-
-struct dovecot_paths {
-	char **items; /* owned */
-	size_t n_items;
-};
-
-/* Where files come from: the disk, or a table in a test. */
-struct dovecot_source {
-	void *ctx;
-	/* Add the file's bytes to out.  A directory reads as nothing. */
-	int (*read)(void *ctx, const char *path, struct buf *out, struct error *err);
-	/* The existing paths that match a glob(7) pattern with braces, sorted. */
-	int (*list)(void *ctx, const char *pattern, struct dovecot_paths *out, struct error *err);
-};
-
-/* A file as it shall be, whatever the source says of it. */
-struct dovecot_overlay {
-	const char *path;
-	const struct buf *text; /* NULL: it shall not exist */
-};
 
 struct dovecot_setting {
 	char *path;  /* owned; components joined by '/' */
@@ -67,18 +45,18 @@ struct dovecot_conf {
 	size_t n_settings;
 };
 
-void dovecot_paths_release(struct dovecot_paths *paths);
-int dovecot_paths_add(struct dovecot_paths *paths, const char *path, struct error *err);
-
 /*
- * Read `main_path` and all it includes.  -EINVAL with file, line and text for
- * what doveconf(1) refuses as syntax; -ENOENT for an include that matches
- * nothing; -ELOOP; -ENOMEM; or what the source returned.  *out is untouched on
- * failure; release with dovecot_conf_release().
+ * For the reader, which adds in the order of reading: copies of the texts, the
+ * replacement of a place as its own, also on failure.  -ENOMEM; -E2BIG for too
+ * many files.
  */
-int dovecot_conf_read(const struct dovecot_source *source, const char *main_path,
-		      const struct dovecot_overlay *overlays, size_t n_overlays,
-		      struct dovecot_conf *out, struct error *err);
+int dovecot_conf_add_file(struct dovecot_conf *conf, const char *path, size_t *out,
+			  struct error *err);
+int dovecot_conf_add_setting(struct dovecot_conf *conf, const char *prefix, struct span key,
+			     struct span value, size_t file, unsigned line, struct error *err);
+int dovecot_conf_add_place(struct dovecot_conf *conf, size_t index, struct dovecot_place place,
+			   struct error *err);
+int dovecot_conf_add_child(struct dovecot_conf *conf, size_t file, struct error *err);
 void dovecot_conf_release(struct dovecot_conf *conf);
 
 /* The setting in force for a path, or NULL when nothing sets it.  Borrowed. */

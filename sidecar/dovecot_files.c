@@ -4,7 +4,7 @@
 
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
-#include "patchers/dovecot_conf.h"
+#include "patchers/dovecot_reader.h"
 #include "rootfs.h"
 #include "textfile.h"
 

@@ -6,7 +6,7 @@
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "patchers/base/notes.h"
-#include "patchers/dovecot_conf.h"
+#include "patchers/dovecot_reader.h"
 #include "patchers/dovecot_listeners.h"
 #include "patchers/override_law.h"
 #include "ports.h"

@@ -14,7 +14,7 @@
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "patchers/base/notes.h"
-#include "patchers/dovecot_conf.h"
+#include "patchers/dovecot_reader.h"
 #include "patchers/inet_service.h"
 #include "patchers/main_cf.h"
 #include "tests/support/bundle.h"

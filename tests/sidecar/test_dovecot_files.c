@@ -2,7 +2,7 @@
 /* dovecot_files - Dovecot's includes, globbed and read inside the root. */
 #include "sandbox.h"
 
-#include "patchers/dovecot_conf.h"
+#include "patchers/dovecot_reader.h"
 #include "sidecar/dovecot_files.h"
 
 static int list_body(const void *ctx, struct buf *out, struct error *err)

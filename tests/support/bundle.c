@@ -3,7 +3,7 @@
 #include "bundle.h"
 
 #include "patchers/base/error.h"
-#include "patchers/dovecot_conf.h"
+#include "patchers/dovecot_reader.h"
 
 #include <errno.h>
 #include <fnmatch.h>

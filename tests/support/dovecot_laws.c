@@ -5,7 +5,7 @@
 #include "bundle.h"
 
 #include "patchers/base/cleanup.h"
-#include "patchers/dovecot_conf.h"
+#include "patchers/dovecot_reader.h"
 #include "patchers/dovecot_listeners.h"
 
 #include <stdio.h>

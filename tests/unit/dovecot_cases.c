@@ -2,7 +2,7 @@
 /* dovecot_cases - bodies for the tests of dovecot_listeners. */
 #include "dovecot_cases.h"
 
-#include "patchers/dovecot_conf.h"
+#include "patchers/dovecot_reader.h"
 #include "tests/support/bundle.h"
 #include "tests/support/dovecot_laws.h"
 

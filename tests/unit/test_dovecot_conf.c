@@ -2,7 +2,7 @@
 /* dovecot_conf - a single file, line by line, as doveconf(1) reads it. */
 #include "unit.h"
 
-#include "patchers/dovecot_conf.h"
+#include "patchers/dovecot_reader.h"
 #include "tests/support/bundle.h"
 
 /* Reads ctx as the only file; "LINE path=value\n" for each setting. */

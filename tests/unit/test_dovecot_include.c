@@ -2,7 +2,7 @@
 /* dovecot_conf - includes, overlays, relocation. */
 #include "unit.h"
 
-#include "patchers/dovecot_conf.h"
+#include "patchers/dovecot_reader.h"
 #include "tests/support/bundle.h"
 
 #define MAIN "==> /e/d.conf <==\n"
