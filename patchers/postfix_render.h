@@ -2,7 +2,7 @@
 /*
  * postfix_render - the master.cf that a selection of services makes.
  *
- * Between postfix_twins.c, which selects and checks, and the text: nothing
+ * Between postfix_select.c, which selects and checks, and the text: nothing
  * here can be refused any more.
  */
 #ifndef PATCHERS_POSTFIX_RENDER_H

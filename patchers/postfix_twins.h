@@ -17,24 +17,13 @@
 #define PATCHERS_POSTFIX_TWINS_H
 
 #include "base/buf.h"
-#include "postfix_listener.h"
 #include "postfix_marks.h"
+#include "postfix_select.h"
 
 #include <stdint.h>
 
 struct error;
-struct main_cf;
 struct notes;
-struct port_names;
-
-struct postfix_twins_request {
-	struct span master_cf;
-	const struct main_cf *main_cf;
-	const struct port_names *port_names;
-	const struct postfix_listener *listeners;
-	size_t n_listeners;
-	bool in_place;
-};
 
 /* One port that speaks PROXY, as planned. */
 struct postfix_twin {
