@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* textfile - read a file whole, with a limit; replace it crash-safely. */
+/* textfile - replace a file crash-safely; textfile_read.c reads one. */
 #include "textfile.h"
 
 #include "patchers/base/cleanup.h"
@@ -19,7 +19,6 @@ enum {
 	LOCK_WAIT_MS = 10000,
 	LOCK_STEP_MS = 5,
 	LOCK_TRIES_MAX = 10000,
-	READ_STEP_BYTES = 4096,
 	XATTR_BYTES_MAX = 65536,
 	SAVED_AGE_MAX_S = 60,
 };
@@ -27,60 +26,6 @@ enum {
 #define LOCK_SUFFIX ".tmp"            /* Postfix's name for it */
 #define NEW_SUFFIX ".postern-new"     /* the new bytes, beside a symbolic link's target */
 #define SAVED_SUFFIX ".postern-saved" /* the old bytes while we write in place */
-
-/* ---- read ---- */
-
-static int read_all(int fd, struct buf *out, const char *path, struct error *err)
-{
-	size_t before = out->len, step = READ_STEP_BYTES;
-	struct stat st;
-
-	/* As much as the file says it has, and one byte to see its end. */
-	if (fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size < (off_t)TEXTFILE_LIMIT_BYTES)
-		step = (size_t)st.st_size + 1;
-	for (;;) {
-		ssize_t n;
-
-		if (!buf_reserve(out, step))
-			return buf_check(out, err);
-		n = read(fd, out->data + out->len, step);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_errno(err, "read %s", path);
-		if (n == 0)
-			break;
-		out->len += (size_t)n;
-		step = READ_STEP_BYTES;
-		if (out->len - before > TEXTFILE_LIMIT_BYTES)
-			return error_set(err, -EFBIG, "%s: larger than %lu MiB", path,
-					 TEXTFILE_LIMIT_BYTES >> 20);
-	}
-	if (out->data)
-		out->data[out->len] = '\0';
-	return 0;
-}
-
-int textfile_read_fd(int fd, struct buf *out, const char *path, struct error *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return error_errno(err, "stat %s", path);
-	if (S_ISDIR(st.st_mode))
-		return error_code(err, -EISDIR, "%s", path);
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, -EINVAL, "%s: not a regular file", path);
-	return read_all(fd, out, path, err);
-}
-
-int textfile_read(const struct rootfs *root, const char *path, struct buf *out, struct error *err)
-{
-	/* Non-blocking: a FIFO in its place must not hold us up. */
-	cleanup_fd int fd = rootfs_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, err);
-
-	return fd < 0 ? fd : textfile_read_fd(fd, out, path, err);
-}
 
 /* ---- the lock ---- */
 
