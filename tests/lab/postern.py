@@ -123,6 +123,16 @@ class Postern:
         return self.wait_for(lambda s: is_current(s) and ports(s) == wanted,
                              f"the twins {wanted}", within)
 
+    def wait_proven(self, mail, wanted=None):
+        """These twins, or all, are those of the masters that run now, by that host's numbers."""
+        def is_proven(status):
+            told = {name: server["pid"] for name, server in status["servers"].items()}
+            return is_current(status) and ports(status) == (wanted or mailhost.TWIN_PORTS) and \
+                told == mail.master_pids() and \
+                all(server["verified"] for server in status["servers"].values())
+
+        return self.wait_for(is_proven, "the twins of the masters that run now")
+
     def wait_line(self, pattern, within=wait.LIMIT_S):
         return wait.until(lambda: self.lines(pattern),
                           lambda: f"{pattern!r} in the log of postern:\n{self.output[-6000:]}",

@@ -60,14 +60,7 @@ def wait_down(p, name):
 
 
 def wait_back(p):
-    """The masters that run now are those that the status names, and their twins are proven."""
-    def is_back(status):
-        now = p.mail.master_pids()
-        return postern.is_current(status) and postern.ports(status) == mailhost.TWIN_PORTS and \
-            all(status["servers"][name]["pid"] == now[name] and status["servers"][name]["verified"]
-                for name in BOTH)
-
-    status = p.wait_for(is_back, "all twins to be back")
+    status = p.wait_proven(p.mail)
     assert p.probe("--ready")[0] == 0
     postern.all_answer(p.mail)
     return status

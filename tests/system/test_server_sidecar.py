@@ -22,26 +22,14 @@ class Sidecar(postern.Postern):
         pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf())
 
 
-def wait_proven(p, pod_lab, twins=None):
-    """The masters of the container that is there now, by the pod's own numbers."""
-    wanted = twins or mailhost.TWIN_PORTS
-
-    def is_proven(status):
-        told = {name: server["pid"] for name, server in status["servers"].items()}
-        return postern.is_current(status) and postern.ports(status) == wanted and \
-            told == pod_lab.mail.master_pids()
-
-    return p.wait_for(is_proven, "the mail container's twins")
-
-
 def test_finds_patches_and_proves(pod_lab):
     p = Sidecar(pod_lab).start()
-    status = wait_proven(p, pod_lab)
+    status = p.wait_proven(pod_lab.mail)
     assert status["mode"] == "watch" and status["root"] == pod_lab.mail_root()
     postern.all_answer(pod_lab.mail)
     # It follows its own ConfigMap, and what is in the mail container.
     pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(imap=20143)))
-    wait_proven(p, pod_lab, {**mailhost.TWIN_PORTS, "imap": 20143})
+    p.wait_proven(pod_lab.mail, {**mailhost.TWIN_PORTS, "imap": 20143})
     pod_lab.mail.run(["postconf", "-M#", "submissions/inet"])
     p.wait_for(lambda s: postern.is_current(s) and "submissions" not in postern.ports(s),
                "the twin of a service that went to go")
@@ -52,22 +40,22 @@ def test_finds_patches_and_proves(pod_lab):
 def test_judges_with_the_containers_own_tools(pod_lab):
     """What Dovecot does not take is refused in its own words, and put in force nowhere."""
     p = Sidecar(pod_lab).start()
-    wait_proven(p, pod_lab)
+    p.wait_proven(pod_lab.mail)
     before = pod_lab.mail.snapshot(*mailhost.CONFIGURATION)
     pod_lab.mail.write("/etc/dovecot/conf.d/99-broken.conf", "no_such_setting = yes\n")
     pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(imap=20143)))
     status = p.wait_for(lambda s: s["reason"], "the refusal")
     assert "no_such_setting" in status["reason"], status
     pod_lab.mail.remove("/etc/dovecot/conf.d/99-broken.conf")
-    wait_proven(p, pod_lab, {**mailhost.TWIN_PORTS, "imap": 20143})
+    p.wait_proven(pod_lab.mail, {**mailhost.TWIN_PORTS, "imap": 20143})
     pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf())
-    wait_proven(p, pod_lab)
+    p.wait_proven(pod_lab.mail)
     assert files.differences(before, pod_lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
 
 
 def test_mail_container_is_replaced(pod_lab):
     p = Sidecar(pod_lab).start()
-    wait_proven(p, pod_lab)
+    p.wait_proven(pod_lab.mail)
     pid, held = p.process.pid, None
     for _ in range(3):
         old = pod_lab.mail_root()
@@ -76,7 +64,7 @@ def test_mail_container_is_replaced(pod_lab):
         assert not status["ready"] and not any(twin["up"] for twin in status["twins"]), status
         assert p.probe("--ready")[0] == 1 and p.probe("--live")[0] == 0
         pod_lab.mail.start_servers()
-        status = wait_proven(p, pod_lab)
+        status = p.wait_proven(pod_lab.mail)
         assert status["root"] == pod_lab.mail_root() != old
         postern.all_answer(pod_lab.mail)
         # What it holds open is the same, and nothing of the old container.
@@ -90,21 +78,21 @@ def test_mail_container_is_replaced(pod_lab):
 def test_replaced_in_the_middle_of_changes(pod_lab):
     """The container may go at any moment of a look."""
     p = Sidecar(pod_lab).start()
-    wait_proven(p, pod_lab)
+    p.wait_proven(pod_lab.mail)
     for number in range(3):
         pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
             postern.twins_at(imap=20143 + number)))
         p.wait_look()
         pod_lab.replace_mail()
         pod_lab.mail.start_servers()
-        wait_proven(p, pod_lab, {**mailhost.TWIN_PORTS, "imap": 20143 + number})
+        p.wait_proven(pod_lab.mail, {**mailhost.TWIN_PORTS, "imap": 20143 + number})
     wait.until(lambda: processes.children(p.watcher_pid()) == [], "no process to be left")
 
 
 def test_ends_when_the_mail_container_ends_meanwhile(pod_lab):
     """All containers of a pod are told to end at once: the look that was waited for goes with them."""
     p = Sidecar(pod_lab).start()
-    wait_proven(p, pod_lab)
+    p.wait_proven(pod_lab.mail)
     with postern.lock_held(pod_lab.mail):
         pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(sieve=24190)))
         p.wait_look()
@@ -129,7 +117,7 @@ def test_starts_before_the_mail_container(idle_pod):
     # It is there, and nothing runs in it: nothing is written.
     assert files.differences(before, idle_pod.mail.snapshot(*mailhost.CONFIGURATION)) == []
     idle_pod.mail.start_servers()
-    wait_proven(p, idle_pod)
+    p.wait_proven(idle_pod.mail)
 
 
 @pytest.mark.parametrize("missing", ["SYS_PTRACE", "SYS_CHROOT"])
@@ -144,7 +132,7 @@ def test_missing_capability_is_named_at_the_start(pod_lab, missing):
 
 def test_has_what_it_says_and_nothing_else(pod_lab):
     p = Sidecar(pod_lab).start()
-    wait_proven(p, pod_lab)
+    p.wait_proven(pod_lab.mail)
     wanted = {"SYS_PTRACE", "SYS_CHROOT", "DAC_OVERRIDE", "CHOWN", "FOWNER", "KILL",
               "NET_BIND_SERVICE"}
     for field, names in (("CapEff", wanted), ("CapPrm", wanted), ("CapInh", set()),
@@ -179,7 +167,7 @@ def test_two_mail_containers_are_an_error_that_names_both(two):
     assert files.differences(before, pod_lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
     # When one of them goes, the other one it is.
     other.stop()
-    wait_proven(p, pod_lab)
+    p.wait_proven(pod_lab.mail)
 
 
 def test_pid_decides_between_two(two):
@@ -187,7 +175,7 @@ def test_pid_decides_between_two(two):
     beside = other.snapshot(*mailhost.CONFIGURATION)
     number = pod_lab.mail.master_pids()["dovecot"]
     p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
-    wait_proven(p, pod_lab)
+    p.wait_proven(pod_lab.mail)
     assert files.differences(beside, other.snapshot(*mailhost.CONFIGURATION)) == []
 
 
@@ -197,7 +185,7 @@ def test_pid_is_not_another_one_when_it_has_ended(two):
     beside = other.snapshot(*mailhost.CONFIGURATION)
     number = pod_lab.mail.master_pids()["dovecot"]
     p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
-    wait_proven(p, pod_lab)
+    p.wait_proven(pod_lab.mail)
     pod_lab.mail.stop()
     p.wait_for(lambda s: s["outcome"] == "failed", "the end to be noticed")
     status = p.look_at_all()
