@@ -28,6 +28,9 @@ enum report_outcome {
 	REPORT_FAILED,  /* something else went wrong: tried again after a while */
 };
 
+/* The detail of a twin whose server does not run. */
+#define REPORT_NOT_RUNNING "its server is not running"
+
 struct report_twin {
 	char *listener;
 	char *stock;

@@ -45,7 +45,7 @@ static void report_twin_state(struct report *report, const struct report *previo
 
 	if (!server->running) {
 		out.up = false;
-		out.detail = strdupa("its server is not running");
+		out.detail = strdupa(REPORT_NOT_RUNNING);
 	} else if (!twin->probed && server->verified) {
 		out.up = true;
 		out.detail = known && known->up ? known->detail : strdupa("");
@@ -73,7 +73,7 @@ static void report_left_out(struct report *report, const struct report *previous
 			twin.up = false;
 			twin.detail = strdupa(server->running ? "not asked: its server's "
 								"configuration cannot be read"
-							      : "its server is not running");
+							      : REPORT_NOT_RUNNING);
 		}
 		report_add_twin(report, &twin);
 	}

@@ -150,26 +150,39 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 
 /* ---- masters ---- */
 
+/*
+ * Of a process that has ended nothing stands.  A look that fails tells of no other:
+ * this one is not to be followed again.
+ */
+static void forget_master(struct watcher *w, size_t which)
+{
+	struct report *report = &w->state.report;
+	struct report_server *server = &report->servers[which];
+
+	server->pid = 0;
+	server->running = server->starting = server->verified = false;
+	for (size_t i = 0; i < report->n_twins; i++) {
+		if (report->twins[i].server != which)
+			continue;
+		report->twins[i].up = false;
+		report_set_text(&report->twins[i].detail, REPORT_NOT_RUNNING);
+	}
+	look_soon(w);
+}
+
 static void on_master_end(void *arg, size_t server, pid_t pid)
 {
 	struct watcher *w = arg;
 
 	log_notice("%s: its master process %d has ended", report_server_names[server], (int)pid);
-	w->state.report.servers[server].verified = false;
-	w->state.report.servers[server].running = false;
-	/* A look that fails tells of no other: this one is not to be followed again. */
-	w->state.report.servers[server].pid = 0;
-	look_soon(w);
+	forget_master(w, server);
 }
 
 static void follow_masters(struct watcher *w)
 {
-	for (size_t i = 0; i < REPORT_SERVERS; i++) {
-		if (master_watch_follow(&w->masters[i], w->state.report.servers[i].pid))
-			continue;
-		w->state.report.servers[i].pid = 0;
-		look_soon(w);
-	}
+	for (size_t i = 0; i < REPORT_SERVERS; i++)
+		if (!master_watch_follow(&w->masters[i], w->state.report.servers[i].pid))
+			forget_master(w, i);
 }
 
 /* A master that starts does not tell when it takes signals. */

@@ -73,6 +73,15 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def open_files(pid):
+    """What its descriptors lead to, as paths within its root; none when it has gone."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return found
+
+
 def look_of(watcher):
     """The look that runs, if one does."""
     return next((pid for pid in children(watcher) if name(pid) == LOOK), None)

@@ -201,6 +201,28 @@ def test_pid_is_not_another_one_when_it_has_ended(two):
     assert p.stop() == 0
 
 
+def test_host_that_ends_during_a_look_is_not_ready(pod_lab):
+    """The look began when both masters ran, and ends with a failure, as all do after it."""
+    number = pod_lab.mail.master_pids()["dovecot"]
+    p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
+    p.wait_proven(pod_lab.mail)
+    with postern.lock_held(pod_lab.mail):
+        pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(sieve=24190)))
+        p.wait_look()
+        look = processes.look_of(p.watcher_pid())
+        wait.until(lambda: any(path.endswith(postern.LOCK) for path in processes.open_files(look)),
+                   "the look to wait for the lock")
+        pod_lab.mail.stop()
+    status = p.wait_for(lambda s: s["outcome"] == "failed", "the end to be noticed")
+    for _ in range(2):
+        assert not status["ready"], status
+        for server in status["servers"].values():
+            assert not (server["running"] or server["verified"] or server["pid"]), status
+        assert not any(twin["up"] for twin in status["twins"]), status
+        status = p.look_at_all()
+    assert p.probe("--ready")[0] == 1
+
+
 def test_another_container_of_the_same_image(idle_pod):
     """It was there first, and no server ever starts in it: that is no reason to stay with it."""
     idle_pod.mail.stop()
