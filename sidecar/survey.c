@@ -2,7 +2,6 @@
 /* survey - settings and files in, what differs out; nothing is written. */
 #include "survey.h"
 
-#include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "patchers/diff.h"
 #include "pending.h"

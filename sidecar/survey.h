@@ -29,7 +29,7 @@ struct survey_request {
 	const struct overrides *overrides; /* none of them when reverting */
 	pid_t verified[SURVEY_SERVERS];    /* masters that were proven before */
 	bool must_reload[SURVEY_SERVERS];  /* although no file of it differs */
-	struct digest watched;             /* of what must_reload is for */
+	struct digest watched;             /* what the watched folders hold */
 	const struct digest *refused;      /* what is not to be tried again; may be NULL */
 };
 
