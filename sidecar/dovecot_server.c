@@ -402,6 +402,8 @@ static int survey(const struct server_request *request, struct server *server, s
 		return error_set(err, -ENOMEM, "out of memory");
 	rc = server_add_folder(server, settings->dovecot.config_directory, NULL, false, err);
 	if (rc == 0)
+		rc = server_add_folder(server, dovecot->directory, NULL, false, err);
+	if (rc == 0)
 		rc = read_texts(host, dovecot, &t, err);
 	if ((rc == -ENOENT || rc == -ENOTDIR) && !rootfs_exists(&host->root, dovecot->main_path))
 		return 0; /* no Dovecot here */

@@ -469,6 +469,7 @@ static void look_around(struct look *look, struct error *err)
 			try_good(look, &inputs, err);
 		if (!look->is_surveyed)
 			report_servers_of(out, previous);
+		report_keep_folders(out, previous); /* what could not be read names none */
 		say_failure(look, err);
 	}
 	remember_told(look);

@@ -149,6 +149,17 @@ bool report_want_folder(struct report *report, const char *path, const char *con
 	       name_list_copy(names, &report->folders[report->n_folders - 1].names);
 }
 
+void report_keep_folders(struct report *report, const struct report *other)
+{
+	for (size_t i = 0; i < other->n_folders; i++) {
+		const struct report_folder *folder = &other->folders[i];
+
+		if (!folder->is_watch)
+			report_want_folder(report, folder->path, name_list_view(folder->names),
+					   folder->is_own, folder->pid_file);
+	}
+}
+
 /* ---- printing ---- */
 
 static void pack_digest(struct buf *out, const struct digest *digest)

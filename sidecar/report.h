@@ -107,6 +107,9 @@ bool report_want_folder(struct report *report, const char *path, const char *con
 			bool is_own, bool pid_file);
 bool report_set_text(char **field, const char *text);
 
+/* Also the folders of another report, but those of a `watch`. */
+void report_keep_folders(struct report *report, const struct report *other);
+
 /* The bytes that stand for a report, and back.  -EINVAL for others, -ENOMEM. */
 int report_print(const struct report *report, struct buf *out, struct error *err);
 int report_parse(struct span bytes, struct report *out, struct error *err);

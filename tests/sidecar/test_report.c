@@ -233,6 +233,32 @@ static void ready_is_what_the_servers_make_of_it(void **state)
 	}
 }
 
+static void folders_are_kept_but_those_of_a_watch(void **state)
+{
+	CLEANUP(report_release) struct report old = REPORT_INIT, new = REPORT_INIT;
+	static const char *const names[] = { "main.cf", NULL };
+	static const char *const others[] = { "master.cf", NULL };
+	struct report_folder secret = { .path = (char[]){ "/secret" }, .is_watch = true };
+
+	(void)state;
+	assert_true(report_want_folder(&old, "/a", names, false, false));
+	assert_true(report_want_folder(&old, "/own", NULL, true, false));
+	assert_true(report_add_folder(&old, &secret));
+	assert_true(report_want_folder(&new, "/a", others, false, true));
+	for (int i = 0; i < 2; i++) {
+		report_keep_folders(&new, &old);
+		assert_int_equal(new.n_folders, 2);
+		assert_string_equal(new.folders[0].path, "/a");
+		assert_string_equal(new.folders[0].names[0], "master.cf");
+		assert_string_equal(new.folders[0].names[1], "main.cf");
+		assert_null(new.folders[0].names[2]);
+		assert_true(new.folders[0].pid_file);
+		assert_string_equal(new.folders[1].path, "/own");
+		assert_true(new.folders[1].is_own);
+		assert_null(new.folders[1].names);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +268,7 @@ int main(void)
 		cmocka_unit_test(more_than_a_report_is_refused),
 		cmocka_unit_test(a_damaged_byte_does_no_harm),
 		cmocka_unit_test(ready_is_what_the_servers_make_of_it),
+		cmocka_unit_test(folders_are_kept_but_those_of_a_watch),
 	};
 
 	return cmocka_run_group_tests_name("report", tests, make_printed, drop_printed);

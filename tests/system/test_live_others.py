@@ -156,6 +156,33 @@ def test_broken_edit_and_its_repair(lab, postern_built):
     assert postern.reloads(status) == postern.reloads(before)
 
 
+@pytest.mark.parametrize("folder", ["/etc/dovecot/conf.d", "/srv/dovecot"])
+def test_broken_include_and_its_repair(lab, postern_built, folder):
+    """What could not be read is heard of all the same when it is mended."""
+    lab.mail.write(f"{folder}/10-owner.conf", "login_greeting = mine\n")
+    main = lab.mail.read("/etc/dovecot/dovecot.conf")
+    lab.mail.write("/etc/dovecot/dovecot.conf", main + f"!include_try {folder}/1*.conf\n"
+                   f"!include_try {folder}/99-b*.conf\n")
+    running, before = postern.begun(lab.mail, "resync = 0\n")
+    lab.mail.write(f"{folder}/99-broken.conf", "protocol imap {\n")
+    status = running.wait_for(lambda s: s["outcome"] == "refused", "a refusal")
+    assert f"{folder}/99-broken.conf:1" in status["reason"], status["reason"]
+    # A look that knows nothing new does not forget where to listen.
+    running.wait_looks(lambda: lab.mail.configure_postern(postern.conf("resync = 0\n")))
+    lab.mail.remove(f"{folder}/99-broken.conf")
+    status = running.wait_current()
+    assert postern.reloads(status) == postern.reloads(before)
+
+
+def test_include_that_is_broken_from_the_start(lab, postern_built):
+    lab.mail.write("/etc/dovecot/conf.d/99-broken.conf", "protocol imap {\n")
+    lab.mail.configure_postern(postern.conf("resync = 0\n"))
+    running = postern.Postern(lab.mail).start()
+    running.wait_for(lambda s: s["outcome"] == "refused", "a refusal")
+    lab.mail.remove("/etc/dovecot/conf.d/99-broken.conf")
+    running.wait_twins(TWINS)
+
+
 def test_one_broken_server_does_not_hold_up_the_other(lab, postern_built):
     """What the last good configuration wants of Postfix is kept up while Dovecot's cannot be read."""
     running, before = postern.begun(lab.mail)
