@@ -62,10 +62,11 @@ static int judge(const struct survey_request *request, const struct server *serv
 	return rc < 0 ? error_wrap(err, rc, "%s: judge", server->kind->name) : 0;
 }
 
-static int judge_server(const struct survey_request *request, const struct server *server,
-			struct error *err)
+static int judge_server(const struct survey_request *request, const struct survey *r,
+			const struct server *server, struct error *err)
 {
-	int rc = judge(request, server, err);
+	bool is_judged = request->judged && digest_equal(request->judged, &r->attempt);
+	int rc = is_judged ? 0 : judge(request, server, err);
 
 	if (rc == 0) {
 		rc = server->kind->check_ports(request->host, server, err);
@@ -82,7 +83,7 @@ static int judge_all(const struct survey_request *request, struct survey *r, str
 
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
 		struct server *server = &r->servers[i];
-		int verdict = survey_needs_work(server) ? judge_server(request, server, err) : 0;
+		int verdict = survey_needs_work(server) ? judge_server(request, r, server, err) : 0;
 
 		if (verdict < 0 && !request->each_alone)
 			return verdict;
@@ -320,6 +321,8 @@ int apply_patch(const struct survey_request *request, struct survey *r, struct e
 	struct written written = { 0 };
 	int rc = request->no_reload ? 0 : judge_all(request, r, err);
 
+	if (rc == 0 && request->rehearse)
+		rc = error_set(err, -ECANCELED, "only a rehearsal");
 	if (rc < 0)
 		return rc;
 	r->began = true;

@@ -142,3 +142,28 @@ int inputs_parse(const struct settings_request *request, struct span bytes, stru
 	out->has_settings = rc == 0;
 	return rc;
 }
+
+static int check_directory(const char *server, const char *now, const char *known,
+			   struct error *err)
+{
+	if (strcmp(now, known) == 0)
+		return 0;
+	return error_set(err, -EINVAL,
+			 "%s: config-directory: \"%s\" is in use: for \"%s\" stop postern, run "
+			 "\"postern revert\" with the old one, and start it anew",
+			 server, known, now);
+}
+
+int inputs_check_directories(const struct settings *now, const struct settings *before,
+			     struct error *err)
+{
+	int rc = 0;
+
+	if (before->postfix.enabled)
+		rc = check_directory("postfix", now->postfix.config_directory,
+				     before->postfix.config_directory, err);
+	if (rc == 0 && before->dovecot.enabled)
+		rc = check_directory("dovecot", now->dovecot.config_directory,
+				     before->dovecot.config_directory, err);
+	return rc;
+}

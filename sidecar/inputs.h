@@ -43,4 +43,11 @@ int inputs_print(const struct inputs *inputs, struct buf *out, struct error *err
 int inputs_parse(const struct settings_request *request, struct span bytes, struct inputs *out,
 		 struct error *err);
 
+/*
+ * Whether the servers' configuration directories are where they were: what was
+ * written in another one would be forgotten there.  0 or -EINVAL.
+ */
+int inputs_check_directories(const struct settings *now, const struct settings *before,
+			     struct error *err);
+
 #endif

@@ -25,6 +25,7 @@ static enum log_level lowest = LOG_LEVEL_NOTICE;
 static bool as_json;
 static bool waits_for_the_reader = true;
 static bool reader_sleeps;
+static bool is_silent;
 
 int log_level_parse(const char *name)
 {
@@ -43,6 +44,11 @@ void log_set_up(enum log_level level, bool json)
 void log_never_wait(void)
 {
 	waits_for_the_reader = false;
+}
+
+void log_silence(void)
+{
+	is_silent = true;
 }
 
 static size_t add_printable(char *line, size_t at, const char *text)
@@ -94,7 +100,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 	size_t at = 0;
 	va_list ap;
 
-	if (level > lowest)
+	if (is_silent || level > lowest)
 		return;
 	va_start(ap, fmt);
 	vsnprintf(message, sizeof(message), fmt, ap);

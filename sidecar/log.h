@@ -32,6 +32,9 @@ void log_set_up(enum log_level level, bool json);
  */
 void log_never_wait(void);
 
+/* Nothing is written from now on: what this process does is only a rehearsal. */
+void log_silence(void);
+
 /* One write(2) a line; errno is kept; newlines in the text become "\n". */
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -271,6 +271,8 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 		.each_alone = look->fallback_because != NULL,
 		.watched = digest_watches(look->out),
 		.refused = look->request->retry ? NULL : refused_before,
+		.rehearse = look->request->rehearse,
+		.judged = look->request->judged,
 	};
 	int rc;
 
@@ -283,6 +285,10 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 		request.must_reload[i] = look->must_reload[i];
 	}
 	rc = reconcile_run(&request, &r, err);
+	if (rc == -ECANCELED)
+		look->out->judged = r.attempt;
+	if (look->request->rehearse)
+		return REPORT_WAITING;
 	note_all(look, &r.notes);
 	note_left_out(look, &r);
 	if (rc == -ENOENT && !r.attempted && !any_runs(&r)) {
@@ -323,35 +329,17 @@ static enum report_outcome check_gate(const struct settings *settings, struct er
 	return REPORT_REFUSED;
 }
 
-static int check_directory(const char *server, const char *now, const char *known,
-			   struct error *err)
-{
-	if (strcmp(now, known) == 0)
-		return 0;
-	return error_set(err, -EINVAL,
-			 "%s: config-directory: \"%s\" is in use: for \"%s\" stop postern, run "
-			 "\"postern revert\" with the old one, and start it anew",
-			 server, known, now);
-}
-
 /* What was written in another directory would be forgotten there. */
 static int check_directories(struct look *look, const struct settings *now, struct error *err)
 {
 	CLEANUP(inputs_release) struct inputs good = INPUTS_INIT;
 	const struct report *previous = look->request->previous;
 	struct error unread;
-	int rc = 0;
 
 	if (previous->good.len == 0 ||
 	    inputs_parse(&look->settings_request, buf_span(&previous->good), &good, &unread) < 0)
 		return 0;
-	if (good.settings.postfix.enabled)
-		rc = check_directory("postfix", now->postfix.config_directory,
-				     good.settings.postfix.config_directory, err);
-	if (rc == 0 && good.settings.dovecot.enabled)
-		rc = check_directory("dovecot", now->dovecot.config_directory,
-				     good.settings.dovecot.config_directory, err);
-	return rc;
+	return inputs_check_directories(now, &good.settings, err);
 }
 
 /* The inputs as they are now. */
@@ -455,6 +443,10 @@ static void look_around(struct look *look, struct error *err)
 	struct report *out = look->out;
 	const struct report *previous = look->request->previous;
 
+	if (look->request->rehearse) {
+		try_present(look, &inputs, err);
+		return;
+	}
 	buf_add(&out->good, buf_span(&previous->good));
 	out->resync_s = previous->resync_s;
 	report_set_text(&out->listen, previous->listen);

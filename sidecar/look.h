@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+struct digest;
 struct report;
 
 struct look_request {
@@ -21,6 +22,12 @@ struct look_request {
 	bool retry;          /* what failed, though not what was refused, is tried again */
 	/* Nobody knows what the servers were told of folders that are not in `previous`. */
 	bool watches_are_unknown;
+	/*
+	 * Only read and judge: nothing is changed, told or logged.  The report then holds
+	 * nothing but `judged`: what it would do, if that was found good.
+	 */
+	bool rehearse;
+	const struct digest *judged; /* of a rehearsal just before: not judged again; or NULL */
 };
 
 /*

@@ -34,8 +34,11 @@ static int check_private(const struct host *host, const char *path, struct error
 	return 0;
 }
 
-static int take_lock(const struct host *host, int *out_fd, struct error *err)
+/* A rehearsal does not wait for it. */
+static int take_lock(const struct survey_request *request, int *out_fd, struct error *err)
 {
+	const struct host *host = request->host;
+	const int wait_ms = request->rehearse ? 0 : LOCK_WAIT_MS;
 	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
 	int rc = rootfs_make_directory(&host->root, "/run", 0755, err);
 	cleanup_fd int fd = -1;
@@ -54,7 +57,7 @@ static int take_lock(const struct host *host, int *out_fd, struct error *err)
 			 0600, err);
 	if (fd < 0)
 		return fd;
-	for (int waited = 0; waited < LOCK_WAIT_MS; waited += LOCK_STEP_MS) {
+	for (int waited = 0; waited <= wait_ms; waited += LOCK_STEP_MS) {
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 			*out_fd = steal_fd(&fd);
 			return 0;
@@ -103,21 +106,22 @@ int reconcile_run(const struct survey_request *request, struct survey *out, stru
 {
 	struct survey_request again = *request;
 	cleanup_fd int lock_fd = -1;
-	int rc = recover(request, err);
+	int rc = request->rehearse ? 0 : recover(request, err);
 
-	if (rc == 0)
-		rc = survey_take(request, out, err);
-	if (rc < 0 || !survey_differs(out))
-		return rc;
-	if (request->refused && digest_equal(&out->attempt, request->refused))
-		return -EALREADY;
-	rc = take_lock(request->host, &lock_fd, err);
+	if (rc == 0 && request->judged) /* there is work, most likely */
+		rc = take_lock(request, &lock_fd, err);
 	for (int tries = 0; rc == 0 && tries < SURVEYS_MAX; tries++) {
 		survey_release(out);
-		again.await_start = false; /* once is enough */
 		rc = survey_take(&again, out, err);
 		if (rc < 0 || !survey_differs(out))
 			return rc;
+		if (request->refused && digest_equal(&out->attempt, request->refused))
+			return -EALREADY;
+		again.await_start = false; /* once is enough */
+		if (lock_fd < 0) {
+			rc = take_lock(request, &lock_fd, err);
+			continue; /* look again, now that nobody else writes */
+		}
 		out->attempted = true;
 		rc = request->revert ? apply_revert(request, out, err)
 				     : apply_patch(request, out, err);

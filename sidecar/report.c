@@ -215,6 +215,7 @@ int report_print(const struct report *report, struct buf *out, struct error *err
 	pack_digest(out, &report->inputs);
 	pack_digest(out, &report->refused);
 	pack_digest(out, &report->refused_good);
+	pack_digest(out, &report->judged);
 	pack_text(out, report->reason);
 	pack_number(out, report->resync_s);
 	pack_text(out, report->listen);
@@ -325,6 +326,7 @@ static void unpack_report(struct unpacker *u, struct report *out)
 	unpack_digest(u, &out->inputs);
 	unpack_digest(u, &out->refused);
 	unpack_digest(u, &out->refused_good);
+	unpack_digest(u, &out->judged);
 	out->reason = unpack_text(u);
 	out->resync_s = (uint32_t)unpack_number(u);
 	out->listen = unpack_text(u);

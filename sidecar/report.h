@@ -72,6 +72,7 @@ struct report {
 	struct digest inputs;       /* of the inputs that are in force */
 	struct digest refused;      /* of what was tried and is not tried again */
 	struct digest refused_good; /* the same, of the last good inputs */
+	struct digest judged;       /* of what a rehearsal found good, see look.h */
 	char *reason;               /* of a refusal or failure; "" */
 	uint32_t resync_s;
 	char *listen;

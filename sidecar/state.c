@@ -72,6 +72,21 @@ void state_take_failure(struct state *state, const char *why)
 	report_set_text(&state->report.reason, why);
 }
 
+void state_forget_master(struct state *state, size_t which)
+{
+	struct report *report = &state->report;
+	struct report_server *server = &report->servers[which];
+
+	server->pid = 0;
+	server->running = server->starting = server->verified = false;
+	for (size_t i = 0; i < report->n_twins; i++) {
+		if (report->twins[i].server != which)
+			continue;
+		report->twins[i].up = false;
+		report_set_text(&report->twins[i].detail, REPORT_NOT_RUNNING);
+	}
+}
+
 void state_forget_host(struct state *state)
 {
 	struct report kept = REPORT_INIT;

@@ -52,6 +52,12 @@ void state_take_report(struct state *state, struct report *report, uint64_t even
 /* A look that ended without a report. */
 void state_take_failure(struct state *state, const char *why);
 
+/*
+ * A server's master process has ended: of it nothing stands.  A look that fails
+ * tells of no other, and this one is not to be followed again.
+ */
+void state_forget_master(struct state *state, size_t server);
+
 /* The mail host is gone, with all that was known of it; what people wrote stays. */
 void state_forget_host(struct state *state);
 

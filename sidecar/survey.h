@@ -31,6 +31,8 @@ struct survey_request {
 	bool must_reload[SURVEY_SERVERS];  /* although no file of it differs */
 	struct digest watched;             /* what the watched folders hold */
 	const struct digest *refused;      /* what is not to be tried again; may be NULL */
+	bool rehearse;                     /* judge, and come back with -ECANCELED */
+	const struct digest *judged;       /* what was found good just before; may be NULL */
 };
 
 struct survey {

@@ -11,6 +11,7 @@
 #include "monotonic.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
+#include "rehearsal.h"
 #include "settle.h"
 #include "state.h"
 #include "supervisor.h"
@@ -44,6 +45,7 @@ struct watcher {
 	struct watched_folders folders;
 	struct master_watch masters[REPORT_SERVERS];
 	struct worker_watch worker;
+	struct rehearsal rehearsal;
 	struct settle settle; /* what has happened since the last look began */
 	bool all_touched;
 	bool retrying;
@@ -84,6 +86,8 @@ static void look_soon(struct watcher *w)
 	if (worker_watch_is_busy(&w->worker) || w->stopping || w->state.root[0] == '\0')
 		return; /* when that is over */
 	arm(w->due, settle_wait_ms(&w->settle, now));
+	if (!w->all_touched) /* what is looked at just in case comes to nothing */
+		rehearsal_soon(&w->rehearsal);
 }
 
 static void look_at_all_soon(struct watcher *w)
@@ -100,20 +104,29 @@ static void retry_later(struct watcher *w)
 
 /* ---- a look ---- */
 
-static void start_look(struct watcher *w)
+static void ask_look(void *arg, struct look_request *out)
 {
-	struct error err = { 0 };
-	struct look_request request = {
+	struct watcher *w = arg;
+	const bool *touched = watched_folders_touched(&w->folders);
+
+	*out = (struct look_request){
 		.config = w->job->config,
 		.root = w->state.root,
 		.previous = &w->state.report,
+		.touched = w->all_touched ? NULL : touched,
 		.retry = w->retrying,
 		.watches_are_unknown = w->watches_are_unknown,
 	};
-	const bool *touched;
+}
 
-	touched = watched_folders_touched(&w->folders);
-	request.touched = w->all_touched ? NULL : touched;
+static void start_look(struct watcher *w)
+{
+	const struct digest judged = rehearsal_take(&w->rehearsal);
+	struct look_request request;
+	struct error err = { 0 };
+
+	ask_look(w, &request);
+	request.judged = digest_is_none(&judged) ? NULL : &judged;
 	if (worker_watch_start(&w->worker, &request, LOOK_LIMIT_MS, &err) < 0) {
 		char text[ERROR_MSG_MAX + 64];
 
@@ -134,8 +147,14 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!worker_watch_is_busy(&w->worker) && !w->stopping && w->state.root[0] != '\0')
+	if (!rehearsal_await(&w->rehearsal) && !worker_watch_is_busy(&w->worker) && !w->stopping &&
+	    w->state.root[0] != '\0')
 		start_look(w);
+}
+
+static void on_rehearsal_over(void *arg)
+{
+	on_due(-1, 0, arg);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
@@ -150,23 +169,9 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 
 /* ---- masters ---- */
 
-/*
- * Of a process that has ended nothing stands.  A look that fails tells of no other:
- * this one is not to be followed again.
- */
-static void forget_master(struct watcher *w, size_t which)
+static void forget_master(struct watcher *w, size_t server)
 {
-	struct report *report = &w->state.report;
-	struct report_server *server = &report->servers[which];
-
-	server->pid = 0;
-	server->running = server->starting = server->verified = false;
-	for (size_t i = 0; i < report->n_twins; i++) {
-		if (report->twins[i].server != which)
-			continue;
-		report->twins[i].up = false;
-		report_set_text(&report->twins[i].detail, REPORT_NOT_RUNNING);
-	}
+	state_forget_master(&w->state, server);
 	look_soon(w);
 }
 
@@ -313,6 +318,7 @@ static void on_look_done(void *arg, struct report *report, const struct error *e
 static void forget_host(struct watcher *w)
 {
 	worker_watch_end(&w->worker);
+	rehearsal_end(&w->rehearsal);
 	for (size_t i = 0; i < REPORT_SERVERS; i++)
 		(void)master_watch_follow(&w->masters[i], 0);
 	watched_folders_forget(&w->folders);
@@ -379,6 +385,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 		look_at_all_soon(w);
 		return;
 	}
+	rehearsal_end(&w->rehearsal);
 	if (!worker_watch_is_busy(&w->worker) || w->stopping) {
 		event_base_loopbreak(w->base);
 		return;
@@ -390,22 +397,18 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 
 /* ---- the whole ---- */
 
-static struct event *timer(struct watcher *w, event_callback_fn callback)
-{
-	return event_new(w->base, -1, 0, callback, w);
-}
-
 static bool make_events(struct watcher *w)
 {
 	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
 	bool good;
 
-	w->due = timer(w, on_due);
-	w->resync = timer(w, on_resync);
-	w->retry = timer(w, on_retry);
-	w->find = timer(w, on_find);
+	w->due = evtimer_new(w->base, on_due, w);
+	w->resync = evtimer_new(w->base, on_resync, w);
+	w->retry = evtimer_new(w->base, on_retry, w);
+	w->find = evtimer_new(w->base, on_find, w);
 	good = w->due && w->resync && w->retry && w->find &&
 	       worker_watch_init(&w->worker, w->base, on_look_done, w) &&
+	       rehearsal_init(&w->rehearsal, w->base, ask_look, on_rehearsal_over, w) &&
 	       mail_container_init(&w->host, w->base, on_host_end, w);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		w->signals[i] = evsignal_new(w->base, numbers[i], on_signal, w);
@@ -443,12 +446,6 @@ static int begin(struct watcher *w)
 	return EXIT_DONE;
 }
 
-static void free_event(struct event *event)
-{
-	if (event)
-		event_free(event);
-}
-
 static void finish(struct watcher *w)
 {
 	struct event *const all[] = {
@@ -460,8 +457,10 @@ static void finish(struct watcher *w)
 	mail_container_release(&w->host);
 	watched_folders_release(&w->folders);
 	worker_watch_release(&w->worker);
+	rehearsal_release(&w->rehearsal);
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		free_event(all[i]);
+		if (all[i])
+			event_free(all[i]);
 	endpoint_free(w->endpoint);
 	if (w->base)
 		event_base_free(w->base);
@@ -475,6 +474,7 @@ int watcher_run(const struct watcher_job *job)
 	struct watcher w = {
 		.job = job,
 		.worker = WORKER_WATCH_INIT,
+		.rehearsal = REHEARSAL_INIT,
 		.own = ROOTFS_INIT,
 		.host = MAIL_CONTAINER_INIT,
 		.folders = WATCHED_FOLDERS_INIT,

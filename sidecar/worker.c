@@ -2,6 +2,7 @@
 /* worker - a look in a process of its own. */
 #include "worker.h"
 
+#include "log.h"
 #include "look.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
@@ -44,7 +45,9 @@ static void work(const struct look_request *request, int fd)
 	cleanup_buf struct buf bytes = BUF_INIT;
 
 	signal_state_fresh(); /* the watcher's handlers are not ours: a signal means to end */
-	prctl(PR_SET_NAME, "postern-look");
+	prctl(PR_SET_NAME, request->rehearse ? "postern-judge" : "postern-look");
+	if (request->rehearse)
+		log_silence();
 	let_go_of_all_but(fd);
 	look_run(request, &report);
 	if (report_print(&report, &bytes, NULL) == 0)

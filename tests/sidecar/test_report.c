@@ -37,6 +37,7 @@ static void fill(struct report *r)
 	r->inputs.bytes[31] = 7;
 	r->refused.bytes[0] = 8;
 	r->refused_good.bytes[1] = 9;
+	r->judged.bytes[2] = 10;
 	r->resync_s = 86400;
 	r->micros = UINT64_MAX;
 	r->servers[0] = (struct report_server){
