@@ -44,7 +44,9 @@ static void work(const struct look_request *request, int fd)
 	CLEANUP(report_release) struct report report = REPORT_INIT;
 	cleanup_buf struct buf bytes = BUF_INIT;
 
-	signal_state_fresh(); /* the watcher's handlers are not ours: a signal means to end */
+	signal_state_fresh();     /* the watcher's handlers are not ours: a signal means to end */
+	setpgid(0, 0);            /* so that the servers' tools can be ended with it */
+	signal(SIGTTOU, SIG_IGN); /* the terminal may be of another group */
 	prctl(PR_SET_NAME, request->rehearse ? "postern-judge" : "postern-look");
 	if (request->rehearse)
 		log_silence();
@@ -73,6 +75,7 @@ int worker_start(const struct look_request *request, struct worker *out, struct 
 		work(request, theirs);
 		_exit(0);
 	}
+	setpgid(pid, pid); /* whoever of the two comes first */
 	*out = (struct worker){ .pid = pid, .fd = steal_fd(&ours) };
 	return 0;
 }
@@ -138,7 +141,7 @@ int worker_read(struct worker *worker, struct report *out, struct error *err)
 void worker_kill(const struct worker *worker)
 {
 	if (worker->pid > 0)
-		kill(worker->pid, SIGKILL);
+		kill(-worker->pid, SIGKILL);
 }
 
 void worker_release(struct worker *worker)

@@ -39,7 +39,7 @@ int worker_start(const struct look_request *request, struct worker *out, struct 
  */
 int worker_read(struct worker *worker, struct report *out, struct error *err);
 
-/* Kill it; worker_read() tells the end. */
+/* Kill it and the tools that it has started; worker_read() tells the end. */
 void worker_kill(const struct worker *worker);
 
 /* Kill it if it lives, and wait for it. */
