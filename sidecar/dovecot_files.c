@@ -2,6 +2,7 @@
 /* dovecot_files - Dovecot's configuration files, read inside a root. */
 #include "dovecot_files.h"
 
+#include "digest.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "patchers/dovecot_reader.h"
@@ -88,4 +89,13 @@ struct dovecot_source dovecot_files_source(const struct rootfs *root)
 		.read = read_path,
 		.list = list_paths,
 	};
+}
+
+void dovecot_files_digest(const struct dovecot_conf *conf, struct digest_maker *maker)
+{
+	digest_add_number(maker, conf->n_files);
+	for (size_t i = 0; i < conf->n_files; i++) {
+		digest_add_text(maker, conf->files[i].path);
+		digest_add(maker, buf_span(&conf->files[i].text));
+	}
 }

@@ -3,6 +3,8 @@
 #ifndef SIDECAR_DOVECOT_FILES_H
 #define SIDECAR_DOVECOT_FILES_H
 
+struct digest_maker;
+struct dovecot_conf;
 struct dovecot_source;
 struct rootfs;
 
@@ -11,5 +13,8 @@ struct rootfs;
  * the root by glob(3).  Borrows root.
  */
 struct dovecot_source dovecot_files_source(const struct rootfs *root);
+
+/* Add the files' paths and texts to a digest. */
+void dovecot_files_digest(const struct dovecot_conf *conf, struct digest_maker *maker);
 
 #endif

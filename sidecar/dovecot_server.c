@@ -354,8 +354,9 @@ static int add_folders(struct server *server, const struct dovecot_conf *conf, s
 	return rc;
 }
 
+/* All that was read, also what only the plan includes. */
 static void digest_texts(const struct server_request *request, const struct texts *t,
-			 const struct dovecot_conf *conf, struct digest *out)
+			 const struct dovecot *dovecot, struct digest *out)
 {
 	struct digest_maker maker;
 
@@ -363,8 +364,8 @@ static void digest_texts(const struct server_request *request, const struct text
 	digest_add(&maker, buf_span(&t->main_now));
 	digest_add(&maker, buf_span(&t->drop_in_now));
 	digest_add(&maker, buf_span(&t->local_now));
-	for (size_t i = 0; i < conf->n_files; i++)
-		digest_add(&maker, buf_span(&conf->files[i].text));
+	dovecot_files_digest(&dovecot->current, &maker);
+	dovecot_files_digest(&dovecot->wanted, &maker);
 	overrides_digest(request->overrides, &maker);
 	digest_finish(&maker, out);
 }
@@ -414,7 +415,6 @@ static int survey(const struct server_request *request, struct server *server, s
 	    span_equal(buf_span(&t.main_now), buf_span(&t.main_wanted)))
 		return 0; /* switched off, and nothing of ours: not to be read */
 	rc = dovecot_conf_read(&source, dovecot->main_path, NULL, 0, &dovecot->current, err);
-	digest_texts(request, &t, &dovecot->current, &server->read);
 	if (rc < 0)
 		find_master(host, server, NULL); /* whether it runs is asked all the same */
 	if (rc < 0 && request->revert) {
@@ -432,6 +432,7 @@ static int survey(const struct server_request *request, struct server *server, s
 		rc = plan_drop_in(host, settings, server, &t, notes, err);
 	if (rc == 0 && !t.drop_in_is_wanted)
 		rc = plan_without(host, server, &t, err);
+	digest_texts(request, &t, dovecot, &server->read);
 	if (rc < 0 && request->revert)
 		rc = 0; /* judge() will find no candidate, and say so */
 	if (rc == 0)
