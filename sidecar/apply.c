@@ -55,6 +55,8 @@ static int judge(const struct survey_request *request, const struct server *serv
 	int rc = server->kind->judge(request->host, server, err);
 
 	server_remove_candidates(request->host);
+	if (rc == 1 && request->rehearse)
+		return error_set(err, -ENOENT, "not judged"); /* the look says so */
 	if (rc == 1)
 		log_notice(
 			"%s: its own configuration tool is not here: the candidate is not judged",

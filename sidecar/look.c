@@ -272,7 +272,7 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 		.watched = digest_watches(look->out),
 		.refused = look->request->retry ? NULL : refused_before,
 		.rehearse = look->request->rehearse,
-		.judged = look->request->judged,
+		.judged = look->fallback_because ? NULL : look->request->judged,
 	};
 	int rc;
 

@@ -23,8 +23,8 @@ struct look_request {
 	/* Nobody knows what the servers were told of folders that are not in `previous`. */
 	bool watches_are_unknown;
 	/*
-	 * Only read and judge: nothing is changed, told or logged.  The report then holds
-	 * nothing but `judged`: what it would do, if that was found good.
+	 * Only read and judge: nothing is changed, told or logged.  Of the report only
+	 * `judged` says something then: what it would do, if that was found good.
 	 */
 	bool rehearse;
 	const struct digest *judged; /* of a rehearsal just before: not judged again; or NULL */

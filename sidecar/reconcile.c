@@ -34,11 +34,10 @@ static int check_private(const struct host *host, const char *path, struct error
 	return 0;
 }
 
-/* A rehearsal does not wait for it. */
-static int take_lock(const struct survey_request *request, int *out_fd, struct error *err)
+static int take_lock(const struct survey_request *request, int wait_ms, int *out_fd,
+		     struct error *err)
 {
 	const struct host *host = request->host;
-	const int wait_ms = request->rehearse ? 0 : LOCK_WAIT_MS;
 	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
 	int rc = rootfs_make_directory(&host->root, "/run", 0755, err);
 	cleanup_fd int fd = -1;
@@ -60,6 +59,7 @@ static int take_lock(const struct survey_request *request, int *out_fd, struct e
 	for (int waited = 0; waited <= wait_ms; waited += LOCK_STEP_MS) {
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 			*out_fd = steal_fd(&fd);
+			server_remove_candidates(host); /* of whoever was killed */
 			return 0;
 		}
 		nanosleep(&step, NULL);
@@ -108,8 +108,8 @@ int reconcile_run(const struct survey_request *request, struct survey *out, stru
 	cleanup_fd int lock_fd = -1;
 	int rc = request->rehearse ? 0 : recover(request, err);
 
-	if (rc == 0 && request->judged) /* there is work, most likely */
-		rc = take_lock(request, &lock_fd, err);
+	if (rc == 0 && request->judged) /* there is work, most likely: look once, not twice */
+		(void)take_lock(request, 0, &lock_fd, NULL);
 	for (int tries = 0; rc == 0 && tries < SURVEYS_MAX; tries++) {
 		survey_release(out);
 		rc = survey_take(&again, out, err);
@@ -119,7 +119,8 @@ int reconcile_run(const struct survey_request *request, struct survey *out, stru
 			return -EALREADY;
 		again.await_start = false; /* once is enough */
 		if (lock_fd < 0) {
-			rc = take_lock(request, &lock_fd, err);
+			rc = take_lock(request, request->rehearse ? 0 : LOCK_WAIT_MS, &lock_fd,
+				       err);
 			continue; /* look again, now that nobody else writes */
 		}
 		out->attempted = true;

@@ -9,7 +9,7 @@
 
 enum {
 	QUIET_MS = 20,  /* kubelet's swap, a save by rename: whole by then, most of the time */
-	LIMIT_MS = 1000 /* a look that waits for it may have to start anew */
+	LIMIT_MS = 5000 /* its tools end before, see worker.c */
 };
 
 static void on_quiet(evutil_socket_t fd, short what, void *arg)
@@ -23,6 +23,7 @@ static void on_quiet(evutil_socket_t fd, short what, void *arg)
 		return;
 	r->ask(r->arg, &request);
 	request.rehearse = true;
+	r->is_stale = false;
 	r->judged = (struct digest)DIGEST_NONE;
 	/* Without it the look asks the tools itself. */
 	(void)worker_watch_start(&r->worker, &request, LIMIT_MS, NULL);
@@ -34,7 +35,7 @@ static void on_done(void *arg, struct report *report, const struct error *err)
 	bool awaited = r->awaited;
 
 	(void)err;
-	if (report)
+	if (report && !r->is_stale)
 		r->judged = report->judged;
 	r->awaited = false;
 	if (awaited)
@@ -61,6 +62,7 @@ void rehearsal_soon(struct rehearsal *r)
 {
 	const struct timeval after = { .tv_usec = QUIET_MS * 1000L };
 
+	r->is_stale = true;
 	if (!worker_watch_is_busy(&r->worker))
 		evtimer_add(r->quiet, &after);
 }

@@ -27,6 +27,7 @@ struct rehearsal {
 	struct event *quiet;
 	struct digest judged; /* what was found good; none */
 	bool awaited;
+	bool is_stale; /* something has happened since it began */
 	rehearsal_ask *ask;
 	rehearsal_over *over;
 	void *arg;
@@ -42,7 +43,10 @@ bool rehearsal_init(struct rehearsal *r, struct event_base *base, rehearsal_ask 
 		    rehearsal_over *over, void *arg);
 void rehearsal_release(struct rehearsal *r);
 
-/* Something has happened: begin when it is quiet for a moment.  Not while one is under way. */
+/*
+ * Something has happened: begin when it is quiet for a moment.  What is under way was
+ * for nothing then.
+ */
 void rehearsal_soon(struct rehearsal *r);
 
 /* Whether one is under way: then `over` is called when it ends. */

@@ -14,6 +14,9 @@ struct rootfs;
 /* How long a program may take before it is killed. */
 #define TOOL_LIMIT_MS 20000
 
+/* From now on they have this long, in this process. */
+void tool_set_limit(int ms);
+
 /*
  * Run argv[0], looked up in the usual folders of the root, with stdin and stdout on
  * /dev/null and a plain environment; what it says on stderr is added to

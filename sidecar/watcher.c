@@ -154,7 +154,12 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 
 static void on_rehearsal_over(void *arg)
 {
-	on_due(-1, 0, arg);
+	struct watcher *w = arg;
+
+	if (w->stopping)
+		event_base_loopbreak(w->base);
+	else if (!evtimer_pending(w->due, NULL)) /* nothing more has happened */
+		on_due(-1, 0, w);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
@@ -385,14 +390,14 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 		look_at_all_soon(w);
 		return;
 	}
-	rehearsal_end(&w->rehearsal);
-	if (!worker_watch_is_busy(&w->worker) || w->stopping) {
+	if (w->stopping || !(rehearsal_await(&w->rehearsal) || worker_watch_is_busy(&w->worker))) {
 		event_base_loopbreak(w->base);
 		return;
 	}
 	/* What it has begun it brings to its end, if that is soon. */
 	w->stopping = true;
-	worker_watch_limit(&w->worker, STOP_LIMIT_MS);
+	if (worker_watch_is_busy(&w->worker))
+		worker_watch_limit(&w->worker, STOP_LIMIT_MS);
 }
 
 /* ---- the whole ---- */

@@ -8,12 +8,16 @@
 #include "patchers/base/error.h"
 #include "report.h"
 #include "signal_state.h"
+#include "tool.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+
+/* A look may have to wait for it, and asks for itself then. */
+enum { REHEARSAL_TOOL_MS = 1000 };
 
 static bool write_all(int fd, struct span bytes)
 {
@@ -48,8 +52,10 @@ static void work(const struct look_request *request, int fd)
 	setpgid(0, 0);            /* so that the servers' tools can be ended with it */
 	signal(SIGTTOU, SIG_IGN); /* the terminal may be of another group */
 	prctl(PR_SET_NAME, request->rehearse ? "postern-judge" : "postern-look");
-	if (request->rehearse)
+	if (request->rehearse) {
 		log_silence();
+		tool_set_limit(REHEARSAL_TOOL_MS);
+	}
 	let_go_of_all_but(fd);
 	look_run(request, &report);
 	if (report_print(&report, &bytes, NULL) == 0)
@@ -140,8 +146,8 @@ int worker_read(struct worker *worker, struct report *out, struct error *err)
 
 void worker_kill(const struct worker *worker)
 {
-	if (worker->pid > 0)
-		kill(-worker->pid, SIGKILL);
+	if (worker->pid > 0 && kill(-worker->pid, SIGKILL) < 0)
+		kill(worker->pid, SIGKILL); /* where it could not lead a group */
 }
 
 void worker_release(struct worker *worker)
