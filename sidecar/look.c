@@ -254,15 +254,9 @@ static void note_left_out(struct look *look, const struct survey *r)
 			note_fallback(look, &r->servers[i].left_out_because);
 }
 
-/*
- * Put inputs in force.  `refused` is where the digest of an attempt that failed
- * is kept.  The outcome, or the reason in err.
- */
-static enum report_outcome attempt(struct look *look, const struct inputs *inputs,
-				   const struct digest *refused_before, struct digest *refused,
-				   struct error *err)
+/* What of `inputs` is to be put in force, and what is known of the servers. */
+static struct survey_request survey_of(const struct look *look, const struct inputs *inputs)
 {
-	CLEANUP(survey_release) struct survey r = SURVEY_INIT;
 	struct survey_request request = {
 		.host = &look->host,
 		.settings = &inputs->settings,
@@ -270,11 +264,9 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 		.only_running = true,
 		.each_alone = look->fallback_because != NULL,
 		.watched = digest_watches(look->out),
-		.refused = look->request->retry ? NULL : refused_before,
 		.rehearse = look->request->rehearse,
 		.judged = look->fallback_because ? NULL : look->request->judged,
 	};
-	int rc;
 
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
 		const struct report_server *known = &look->request->previous->servers[i];
@@ -284,6 +276,22 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 			request.verified[i] = known->pid;
 		request.must_reload[i] = look->must_reload[i];
 	}
+	return request;
+}
+
+/*
+ * Put inputs in force.  `refused` is where the digest of an attempt that failed
+ * is kept.  The outcome, or the reason in err.
+ */
+static enum report_outcome attempt(struct look *look, const struct inputs *inputs,
+				   const struct digest *refused_before, struct digest *refused,
+				   struct error *err)
+{
+	CLEANUP(survey_release) struct survey r = SURVEY_INIT;
+	struct survey_request request = survey_of(look, inputs);
+	int rc;
+
+	request.refused = look->request->retry ? NULL : refused_before;
 	rc = reconcile_run(&request, &r, err);
 	if (rc == -ECANCELED)
 		look->out->judged = r.attempt;
