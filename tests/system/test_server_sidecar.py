@@ -153,6 +153,14 @@ def two(pod_lab):
         yield pod_lab, other
 
 
+def begun_by_pid(pod_lab):
+    """With --pid, when all is proven."""
+    number = pod_lab.mail.master_pids()["dovecot"]
+    p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
+    p.wait_proven(pod_lab.mail)
+    return p
+
+
 def test_two_mail_containers_are_an_error_that_names_both(two):
     pod_lab, other = two
     before = pod_lab.mail.snapshot(*mailhost.CONFIGURATION)
@@ -173,9 +181,7 @@ def test_two_mail_containers_are_an_error_that_names_both(two):
 def test_pid_decides_between_two(two):
     pod_lab, other = two
     beside = other.snapshot(*mailhost.CONFIGURATION)
-    number = pod_lab.mail.master_pids()["dovecot"]
-    p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
-    p.wait_proven(pod_lab.mail)
+    begun_by_pid(pod_lab)
     assert files.differences(beside, other.snapshot(*mailhost.CONFIGURATION)) == []
 
 
@@ -183,9 +189,7 @@ def test_pid_is_not_another_one_when_it_has_ended(two):
     """It is looked for as what has failed is: after ever longer times, and told once."""
     pod_lab, other = two
     beside = other.snapshot(*mailhost.CONFIGURATION)
-    number = pod_lab.mail.master_pids()["dovecot"]
-    p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
-    p.wait_proven(pod_lab.mail)
+    p = begun_by_pid(pod_lab)
     pod_lab.mail.stop()
     p.wait_for(lambda s: s["outcome"] == "failed", "the end to be noticed")
     status = p.look_at_all()
@@ -203,9 +207,7 @@ def test_pid_is_not_another_one_when_it_has_ended(two):
 
 def test_host_that_ends_during_a_look_is_not_ready(pod_lab):
     """The look began when both masters ran, and ends with a failure, as all do after it."""
-    number = pod_lab.mail.master_pids()["dovecot"]
-    p = Sidecar(pod_lab, ("--config", mailhost.POSTERN_CONF, "--pid", str(number), "watch")).start()
-    p.wait_proven(pod_lab.mail)
+    p = begun_by_pid(pod_lab)
     with postern.lock_held(pod_lab.mail):
         pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(sieve=24190)))
         p.wait_look()
