@@ -103,6 +103,20 @@ int override_record_move(struct override_record *from, struct override_record *t
 	return 0;
 }
 
+int override_record_publish(struct override_record *from, struct span text,
+			    struct override_record *to, struct buf *out, struct error *err)
+{
+	int rc = 0;
+
+	if (!buf_reserve(out, text.len))
+		rc = error_set(err, -ENOMEM, "out of memory");
+	if (rc == 0)
+		rc = override_record_move(from, to, err);
+	if (rc == 0)
+		buf_add(out, text);
+	return rc;
+}
+
 void override_record_settle(struct override_record *record)
 {
 	size_t kept = 0;

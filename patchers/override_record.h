@@ -95,6 +95,10 @@ int override_record_add(struct override_record *record, struct span place, struc
 int override_record_move(struct override_record *from, struct override_record *to,
 			 struct error *err);
 
+/* The same, and add the text that goes with it to `out`; both, or on failure neither. */
+int override_record_publish(struct override_record *from, struct span text,
+			    struct override_record *to, struct buf *out, struct error *err);
+
 /*
  * The files hold what was planned: forget what only a crash would have needed.
  * Planning again gives the same record.

@@ -243,11 +243,5 @@ int postfix_overrides_main(const struct postfix_overrides_request *request, stru
 	rc = buf_check(&e.text, err);
 	if (rc == 0)
 		rc = apply_all(&e, request->overrides);
-	if (rc == 0 && !buf_reserve(out, e.text.len))
-		rc = error_set(err, -ENOMEM, "out of memory");
-	if (rc == 0)
-		rc = override_record_move(&e.after, after, err);
-	if (rc == 0)
-		buf_add(out, buf_span(&e.text));
-	return rc;
+	return rc < 0 ? rc : override_record_publish(&e.after, buf_span(&e.text), after, out, err);
 }

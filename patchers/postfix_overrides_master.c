@@ -403,11 +403,5 @@ int postfix_overrides_master(const struct postfix_overrides_request *request, st
 	for (size_t i = 0; rc == 0 && i < e.settings.n_items; i++)
 		if (e.settings.items[i].override)
 			rc = apply(&e, &e.settings.items[i]);
-	if (rc == 0 && !buf_reserve(out, e.text.len))
-		rc = error_set(err, -ENOMEM, "out of memory");
-	if (rc == 0)
-		rc = override_record_move(&e.after, after, err);
-	if (rc == 0)
-		buf_add(out, buf_span(&e.text));
-	return rc;
+	return rc < 0 ? rc : override_record_publish(&e.after, buf_span(&e.text), after, out, err);
 }
