@@ -155,6 +155,13 @@ class Postern:
         return wait.until(lambda: processes.look_of(self.watcher_pid()), "a look to begin",
                           every=0.001)
 
+    def wait_look_at_lock(self):
+        """A look that has read everything, and waits for whoever has the lock."""
+        def has_opened_it():
+            look = processes.look_of(self.watcher_pid())
+            return look and any(path.endswith(LOCK) for path in processes.open_files(look))
+        wait.until(has_opened_it, lambda: f"a look to wait for the lock\n{self.output}")
+
     # -- its processes
 
     def hang_up(self):

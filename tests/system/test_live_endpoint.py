@@ -268,8 +268,7 @@ def test_successor_is_not_kept_from_the_socket(lab, postern_built):
     watcher = running.watcher_pid()
     with postern.lock_held(lab.mail):
         lab.mail.configure_postern(listen(FIRST, MOVE))
-        running.wait_look()
-        time.sleep(0.3)
+        running.wait_look_at_lock()
         os.kill(watcher, signal.SIGKILL)
         running.wait_successor(watcher)
         wait.until(lambda: running.status(), lambda: f"its answer\n{running.output}", 10)

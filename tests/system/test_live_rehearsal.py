@@ -123,9 +123,7 @@ def test_another_postern_at_work_is_not_waited_for(lab, postern_built):
     listen_in(lab.mail)
     with postern.lock_held(lab.mail):
         move(lab.mail, 20587)
-        look = running.wait_look()
-        wait.until(lambda: any(path.endswith(postern.LOCK) for path in processes.open_files(look)),
-                   "the look to wait for the lock")
+        running.wait_look_at_lock()
         assert calls(lab.mail) == []
     wait_port(running, 20587)
     assert [name for name, _, _ in calls(lab.mail)] == ["postern-look"]

@@ -95,8 +95,7 @@ def test_ends_when_the_mail_container_ends_meanwhile(pod_lab):
     p.wait_proven(pod_lab.mail)
     with postern.lock_held(pod_lab.mail):
         pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(sieve=24190)))
-        p.wait_look()
-        time.sleep(0.3)
+        p.wait_look_at_lock()
         os.kill(p.process.pid, signal.SIGTERM)
         time.sleep(0.3)
         pod_lab.mail.kill()
@@ -210,10 +209,7 @@ def test_host_that_ends_during_a_look_is_not_ready(pod_lab):
     p = begun_by_pid(pod_lab)
     with postern.lock_held(pod_lab.mail):
         pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(sieve=24190)))
-        p.wait_look()
-        look = processes.look_of(p.watcher_pid())
-        wait.until(lambda: any(path.endswith(postern.LOCK) for path in processes.open_files(look)),
-                   "the look to wait for the lock")
+        p.wait_look_at_lock()
         pod_lab.mail.stop()
     status = p.wait_for(lambda s: s["outcome"] == "failed", "the end to be noticed")
     for _ in range(2):
