@@ -1,0 +1,63 @@
+{{/* postern.conf(5) of these values. */}}
+
+{{- define "postern.confString" -}}
+"{{ . | toString | replace "\\" "\\\\" | replace "\"" "\\\"" }}"
+{{- end -}}
+
+{{- define "postern.confServer" -}}
+{{- range . }}
+{{- if .enabled }}
+  listener {{ .name }} { port = {{ int .twinPort }} }
+{{- else }}
+  listener {{ .name }} { enable = false }
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "postern.conf" -}}
+{{- $networks := list -}}
+{{- range include "postern.trustedNetworks" . | fromJsonArray -}}
+{{- $networks = append $networks (include "postern.confString" .) -}}
+{{- end -}}
+# Made by the Helm chart {{ .Chart.Name }}.  A change takes effect without a restart
+{{- if eq .Values.mode "init" }} of the cluster's objects, at the next start of the pod{{ end }}.
+trusted-networks = { {{ join ", " $networks }} }
+{{- if .Values.allowAnyNetwork }}
+allow-any-network = true
+{{- end }}
+mode = {{ ternary "\"in-place\"" "\"separate\"" (eq .Values.portMode "inPlace") }}
+gate = "{{ .Values.postern.gate }}"
+resync = {{ int .Values.postern.resync }}
+{{- if .Values.metrics.enabled }}
+listen = "{{ .Values.metrics.address }}:{{ int .Values.metrics.port }}"
+{{- end }}
+
+postfix {
+{{- range $name := list "smtp" "submission" "submissions" }}
+{{- include "postern.confServer" (list (merge (dict "name" $name) (get $.Values.listeners $name))) }}
+{{- end }}
+{{- range $name, $listener := .Values.extraListeners }}
+{{- include "postern.confServer" (list (merge (dict "name" ($listener.stockPort | int | toString)) $listener (dict "enabled" true))) }}
+{{- end }}
+}
+
+dovecot {
+{{- if .Values.mailserver.smtpOnly }}
+  enable = false
+{{- else }}
+{{- range $name := list "imap" "imaps" "pop3" "pop3s" "sieve" }}
+{{- include "postern.confServer" (list (merge (dict "name" $name) (get $.Values.listeners $name))) }}
+{{- end }}
+{{- end }}
+}
+
+overrides "{{ include "postern.configFolder" . }}" { }
+{{- range .Values.postern.watch }}
+{{- $servers := list }}
+{{- range .reload }}{{ $servers = append $servers (printf "%q" .) }}{{ end }}
+watch {{ include "postern.confString" .path }} { reload = { {{ join ", " $servers }} } }
+{{- end }}
+{{- with .Values.postern.extraConfig }}
+{{ . }}
+{{- end }}
+{{ end -}}

@@ -1,0 +1,170 @@
+{{/* What cannot work is refused, by a sentence that names the value and the cure. */}}
+
+{{- define "postern.validate" -}}
+{{- include "postern.validateMailserver" . -}}
+{{- include "postern.validateExposure" . -}}
+{{- include "postern.validatePorts" . -}}
+{{- include "postern.validateIngress" . -}}
+{{- include "postern.validateMetrics" . -}}
+{{- end -}}
+
+{{- define "postern.validateMailserver" -}}
+{{- if not (contains "." .Values.mailserver.hostname) -}}
+{{- fail (printf "mailserver.hostname: %q: set it to the full name of the mail server, such as mail.example.com" .Values.mailserver.hostname) -}}
+{{- end -}}
+{{- if not .Values.postern.image.repository -}}
+{{- fail "postern.image.repository: set it to where you pushed the image that container/build makes: there is no published one" -}}
+{{- end -}}
+{{- $managed := dict
+  "OVERRIDE_HOSTNAME" "mailserver.hostname"
+  "ENABLE_IMAP" "listeners.imap.enabled and listeners.imaps.enabled"
+  "ENABLE_POP3" "listeners.pop3.enabled and listeners.pop3s.enabled"
+  "ENABLE_MANAGESIEVE" "listeners.sieve.enabled"
+  "ENABLE_FAIL2BAN" "mailserver.fail2ban"
+  "SMTP_ONLY" "mailserver.smtpOnly" -}}
+{{- if has .Values.tls.source (list "certManager" "existingSecret") -}}
+{{- range $name := list "SSL_TYPE" "SSL_CERT_PATH" "SSL_KEY_PATH" -}}
+{{- $_ := set $managed $name "tls.source" -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $value := .Values.mailserver.env -}}
+{{- if hasKey $managed $name -}}
+{{- fail (printf "mailserver.env.%s: set %s instead, so that ports and environment agree" $name (get $managed $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq .Values.tls.source "existingSecret") (not .Values.tls.secretName) -}}
+{{- fail "tls.secretName: set it to the Secret that holds tls.crt and tls.key, or choose another tls.source" -}}
+{{- end -}}
+{{- if and (eq .Values.tls.source "certManager") (not .Values.tls.certManager.issuerRef.name) -}}
+{{- fail "tls.certManager.issuerRef.name: set it to the name of a cert-manager issuer" -}}
+{{- end -}}
+{{- if and (eq .Values.tls.source "dms") (not (hasKey .Values.mailserver.env "SSL_TYPE")) (not .Values.mailserver.envFrom) -}}
+{{- fail "mailserver.env.SSL_TYPE: set it, because tls.source is dms; or choose another tls.source" -}}
+{{- end -}}
+{{- range $kind := list "files" "secretFiles" -}}
+{{- range $path, $content := get $.Values.config $kind -}}
+{{- if or (hasPrefix "/" $path) (hasPrefix ".." $path) (contains "/../" $path) -}}
+{{- fail (printf "config.%s.%s: set a path within /tmp/docker-mailserver" $kind $path) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "postern.validateExposure" -}}
+{{- $type := include "postern.externalType" . -}}
+{{- if and (include "postern.isExposed" .) (not .Values.trustedNetworks) -}}
+{{- fail "trustedNetworks: set it to the networks that the load balancer's own connections come from: the twins are exposed, and whoever may speak the PROXY protocol can name any address as its client's" -}}
+{{- end -}}
+{{- range .Values.trustedNetworks -}}
+{{- if and (hasSuffix "/0" .) (not $.Values.allowAnyNetwork) -}}
+{{- fail (printf "trustedNetworks: %s trusts everybody: name the load balancer's networks, or set allowAnyNetwork if something else keeps others away" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (ne .Values.cloud "none") (ne $type "LoadBalancer") -}}
+{{- fail (printf "service.external.type: %s: leave it empty or set LoadBalancer, because cloud is %s" $type .Values.cloud) -}}
+{{- end -}}
+{{- if and $type (not (include "postern.externalListeners" . | fromJsonArray)) -}}
+{{- fail "listeners: set external on at least one that is enabled, or service.external.type to none" -}}
+{{- end -}}
+{{- if ne $type "LoadBalancer" -}}
+{{- range $key := list "loadBalancerClass" "loadBalancerIP" "loadBalancerSourceRanges" "healthCheckNodePort" -}}
+{{- if get $.Values.service.external $key -}}
+{{- fail (printf "service.external.%s: set service.external.type to LoadBalancer, or take it away" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $value := .Values.service.external.metallb -}}
+{{- if $value -}}
+{{- fail (printf "service.external.metallb.%s: set service.external.type to LoadBalancer, or take it away" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.service.external.externalTrafficPolicy (not (has $type (list "LoadBalancer" "NodePort"))) -}}
+{{- fail "service.external.externalTrafficPolicy: set service.external.type to LoadBalancer or NodePort, or take it away" -}}
+{{- end -}}
+{{- range include "postern.listeners" . | fromJsonArray -}}
+{{- if and .nodePort (not (has $type (list "LoadBalancer" "NodePort"))) -}}
+{{- fail (printf "listeners.%s.nodePort: set service.external.type to NodePort or LoadBalancer, or take it away" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Fails if two of a list of {name, port} share a port: what, list. */}}
+{{- define "postern.validateUnique" -}}
+{{- $seen := dict -}}
+{{- range .ports -}}
+{{- if .port -}}
+{{- $key := .port | int | toString -}}
+{{- if hasKey $seen $key -}}
+{{- fail (printf "%s: %s: it is the port of %s as well: set another" .key $key (get $seen $key)) -}}
+{{- end -}}
+{{- $_ := set $seen $key .key -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "postern.validatePorts" -}}
+{{- $inPod := list -}}
+{{- $nodePorts := list -}}
+{{- $hostPorts := list -}}
+{{- $shown := list -}}
+{{- if and .Values.metrics.enabled (ne .Values.mode "init") -}}
+{{- $inPod = append $inPod (dict "key" "metrics.port" "port" .Values.metrics.port) -}}
+{{- end -}}
+{{- $standard := keys .Values.listeners -}}
+{{- range $name, $listener := .Values.extraListeners -}}
+{{- if has $name $standard -}}
+{{- fail (printf "extraListeners.%s: set another name: listeners.%s is there" $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- $amavis := dig "ENABLE_AMAVIS" 1 .Values.mailserver.env | toString -}}
+{{- range include "postern.listeners" . | fromJsonArray -}}
+{{- $of := ternary "listeners" "extraListeners" (has .name $standard) -}}
+{{- $inPod = append $inPod (dict "key" (printf "the stock port of %s" .name) "port" .stock) -}}
+{{- if eq $.Values.portMode "separate" -}}
+{{- $inPod = append $inPod (dict "key" (printf "%s.%s.twinPort" $of .name) "port" .twin) -}}
+{{- if and (eq (int .twin) 10025) (not (has $amavis (list "0" "false"))) -}}
+{{- fail (printf "%s.%s.twinPort: 10025 is Amavis's: set another, or mailserver.env.ENABLE_AMAVIS to 0" $of .name) -}}
+{{- end -}}
+{{- end -}}
+{{- $nodePorts = append $nodePorts (dict "key" (printf "%s.%s.nodePort" $of .name) "port" .nodePort) -}}
+{{- $hostPorts = append $hostPorts (dict "key" (printf "%s.%s.hostPort" $of .name) "port" .hostPort) -}}
+{{- if .external -}}
+{{- $shown = append $shown (dict "key" (printf "%s.%s.externalPort" $of .name) "port" .externalPort) -}}
+{{- end -}}
+{{- end -}}
+{{- range list $inPod $nodePorts $hostPorts $shown -}}
+{{- include "postern.validateUnique" (dict "ports" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "postern.validateIngress" -}}
+{{- $ingress := .Values.ingress -}}
+{{- if and (ne $ingress.kind "none") (not (include "postern.externalType" .)) -}}
+{{- fail (printf "service.external.type: leave it empty or set ClusterIP, because ingress.kind is %s" $ingress.kind) -}}
+{{- end -}}
+{{- if eq $ingress.kind "gatewayApi" -}}
+{{- with $ingress.gatewayApi.gateway -}}
+{{- if and .create (not .className) -}}
+{{- fail "ingress.gatewayApi.gateway.className: set it to the class of the Gateway that is to be made" -}}
+{{- end -}}
+{{- if and (not .create) (not .name) -}}
+{{- fail "ingress.gatewayApi.gateway.name: set it to your Gateway's name, or set ingress.gatewayApi.gateway.create" -}}
+{{- end -}}
+{{- if and .create .namespace (ne .namespace $.Release.Namespace) -}}
+{{- fail "ingress.gatewayApi.gateway.namespace: leave it empty: a Gateway that is made is in the release's namespace" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq $ingress.kind "traefik") (eq $ingress.traefik.proxyProtocolVia "serversTransport") (semverCompare "<3.5.2-0" $ingress.traefik.version) -}}
+{{- fail (printf "ingress.traefik.proxyProtocolVia: serversTransport needs Traefik 3.5.2: set ingress.traefik.version, which is %s, or choose service" $ingress.traefik.version) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "postern.validateMetrics" -}}
+{{- if and .Values.metrics.enabled (eq .Values.mode "init") -}}
+{{- fail "metrics.enabled: set it to false, or choose another mode: in the mode init no postern keeps running" -}}
+{{- end -}}
+{{- if and .Values.metrics.podMonitor.enabled (not .Values.metrics.enabled) -}}
+{{- fail "metrics.podMonitor.enabled: set metrics.enabled, too" -}}
+{{- end -}}
+{{- end -}}
