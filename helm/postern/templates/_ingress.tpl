@@ -6,7 +6,7 @@
 {{- if ne $traefik.proxyProtocolVia "auto" -}}
 {{- $traefik.proxyProtocolVia -}}
 {{- else -}}
-{{- ternary "serversTransport" "service" (semverCompare ">=3.5.2-0" $traefik.version) -}}
+{{- ternary "serversTransport" "service" (semverCompare ">=3.5.3-0" $traefik.version) -}}
 {{- end -}}
 {{- end -}}
 

@@ -155,8 +155,8 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and (eq $ingress.kind "traefik") (eq $ingress.traefik.proxyProtocolVia "serversTransport") (semverCompare "<3.5.2-0" $ingress.traefik.version) -}}
-{{- fail (printf "ingress.traefik.proxyProtocolVia: serversTransport needs Traefik 3.5.2: set ingress.traefik.version, which is %s, or choose service" $ingress.traefik.version) -}}
+{{- if and (eq $ingress.kind "traefik") (eq $ingress.traefik.proxyProtocolVia "serversTransport") (semverCompare "<3.5.3-0" $ingress.traefik.version) -}}
+{{- fail (printf "ingress.traefik.proxyProtocolVia: serversTransport needs Traefik 3.5.3: set ingress.traefik.version, which is %s, or choose service" $ingress.traefik.version) -}}
 {{- end -}}
 {{- end -}}
 
