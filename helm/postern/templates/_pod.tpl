@@ -418,6 +418,28 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
+{{/*
+What the pod reads at its start only, as text: the files, less those that postern or docker-mailserver read again
+when they change.  Of docker-mailserver's own the names count: a new one has no link yet.
+*/}}
+{{- define "postern.atStart" -}}
+{{- $overrides := list "postfix-main.cf" "postfix-master.cf" "dovecot.cf" -}}
+{{- $watched := list "postfix-accounts.cf" "postfix-virtual.cf" "postfix-regexp.cf" "postfix-aliases.cf" "postfix-relaymap.cf" "postfix-sasl-password.cf" "dovecot-quotas.cf" "dovecot-masters.cf" -}}
+{{- $isInit := eq .Values.mode "init" -}}
+{{- range $kind := list "files" "secretFiles" -}}
+{{- range $path, $content := get $.Values.config $kind -}}
+{{- if has $path $watched }}
+{{ $kind }} {{ $path }}
+{{- else if or $isInit (not (has $path $overrides)) }}
+{{ $kind }} {{ $path }} {{ $content }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $isInit }}
+{{ include "postern.conf" . }}
+{{- end -}}
+{{- end -}}
+
 {{/* Files in sub-folders, as a JSON list of items: a key cannot hold a slash. */}}
 {{- define "postern.treeItems" -}}
 {{- $items := list -}}

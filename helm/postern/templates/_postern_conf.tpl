@@ -51,6 +51,8 @@ dovecot {
 {{- end }}
 }
 
+# What is in the claim, and over it what is configured.
+overrides "{{ include "postern.dmsFolder" . }}" { }
 overrides "{{ include "postern.configFolder" . }}" { }
 {{- range .Values.postern.watch }}
 {{- $servers := list }}
