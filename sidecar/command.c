@@ -54,6 +54,16 @@ int command_parse_each(const struct command *self, int argc, char **argv, comman
 	return optind;
 }
 
+const char *command_absolute(const char *path, char room[COMMAND_PATH_BYTES])
+{
+	char folder[PATH_MAX];
+
+	if (path[0] == '/' || !getcwd(folder, sizeof(folder)))
+		return path;
+	snprintf(room, COMMAND_PATH_BYTES, "%s/%s", folder, path);
+	return room;
+}
+
 static bool keep_value(void *arg, int which, const char *value)
 {
 	const char **values = arg;

@@ -3,6 +3,7 @@
 #ifndef SIDECAR_COMMAND_H
 #define SIDECAR_COMMAND_H
 
+#include <limits.h>
 #include <stdbool.h>
 
 struct error;
@@ -37,6 +38,8 @@ struct command {
 
 int cmd_check(const struct command *self, const struct command_globals *globals, int argc,
 	      char **argv);
+int cmd_install(const struct command *self, const struct command_globals *globals, int argc,
+		char **argv);
 int cmd_patch(const struct command *self, const struct command_globals *globals, int argc,
 	      char **argv);
 int cmd_probe(const struct command *self, const struct command_globals *globals, int argc,
@@ -51,6 +54,7 @@ int cmd_watch(const struct command *self, const struct command_globals *globals,
 	      char **argv);
 
 extern const struct command_option cmd_check_options[];
+extern const struct command_option cmd_install_options[];
 extern const struct command_option cmd_patch_options[];
 extern const struct command_option cmd_probe_options[];
 extern const struct command_option cmd_revert_options[];
@@ -82,6 +86,11 @@ int command_parse_each(const struct command *self, int argc, char **argv, comman
 
 /* The word that getopt_long(3) did not like; `room` is for a short option. */
 const char *command_bad_option(char **argv, char room[3]);
+
+enum { COMMAND_PATH_BYTES = 2 * PATH_MAX };
+
+/* A path made absolute in `room`, or itself: a running postern leaves the folder it began in. */
+const char *command_absolute(const char *path, char room[COMMAND_PATH_BYTES]);
 
 /* How a command needs the settings. */
 enum command_needs {

@@ -31,6 +31,9 @@ static const struct command commands[] = {
 	{ "run",
 	  "be PID 1: start CMD, forward signals, reap, end as it did: run [OPTION...] -- CMD...",
 	  cmd_run_options, cmd_run },
+	{ "install",
+	  "for init containers: put the program and DMS's hook into DIR: install [OPTION...] DIR",
+	  cmd_install_options, cmd_install },
 	{ "probe", "speak PROXY v1, v2 and v2 LOCAL to each twin and say what answered",
 	  cmd_probe_options, cmd_probe },
 	{ "watch", "the same for a mail host that others start", NULL, cmd_watch },
@@ -142,23 +145,12 @@ static const struct command *find_command(const char *name)
 struct parsed {
 	struct command_globals globals;
 	char pid_root[64];
-	char config_path[2 * PATH_MAX];
-	char root_path[2 * PATH_MAX];
+	char config_path[COMMAND_PATH_BYTES];
+	char root_path[COMMAND_PATH_BYTES];
 	int level;
 	bool json;
 	const struct command *instead; /* --help, --version */
 };
-
-/* Made absolute: a running postern leaves the folder that it was started in. */
-static const char *absolute(const char *path, char room[2 * PATH_MAX])
-{
-	char folder[PATH_MAX];
-
-	if (path[0] == '/' || !getcwd(folder, sizeof(folder)))
-		return path;
-	snprintf(room, (size_t)2 * PATH_MAX, "%s/%s", folder, path);
-	return room;
-}
 
 /* One option into *out; false when its value is not one. */
 static bool take_global(enum global which, const char *value, struct parsed *out)
@@ -167,10 +159,10 @@ static bool take_global(enum global which, const char *value, struct parsed *out
 
 	switch (which) {
 	case GLOBAL_CONFIG:
-		out->globals.config = absolute(value, out->config_path);
+		out->globals.config = command_absolute(value, out->config_path);
 		return true;
 	case GLOBAL_ROOT:
-		out->globals.root = absolute(value, out->root_path);
+		out->globals.root = command_absolute(value, out->root_path);
 		out->globals.root_is_given = true;
 		return true;
 	case GLOBAL_SOCKET:
