@@ -176,7 +176,8 @@ static void a_refused_value_ends_the_parse(void **state)
 
 static void the_commands_own_tables_hold_together(void **state)
 {
-	static const struct command_option *const tables[] = { cmd_check_options, cmd_patch_options,
+	static const struct command_option *const tables[] = { cmd_check_options, cmd_install_options,
+							       cmd_patch_options,
 							       cmd_probe_options,
 							       cmd_revert_options,
 							       cmd_run_options };
