@@ -51,7 +51,7 @@ static int put_hook(const struct installer_job *job, const struct placing_folder
 		    struct placing *program, struct notes *notes, struct error *err)
 {
 	CLEANUP(placing_release) struct placing hook = PLACING_INIT;
-	enum own_script_state state;
+	enum own_script_state state = OWN_SCRIPT_NONE;
 	int rc = own_script_look(folder, &state, err), written;
 
 	if (rc == 0)

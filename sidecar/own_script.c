@@ -37,17 +37,15 @@ int own_script_look(const struct placing_folder *folder, enum own_script_state *
 
 	if (rc < 0)
 		return rc;
-	if (rc > 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
-		return error_set(err, S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL,
-				 "%s/" NAME " is %s: the hook has to be put there", folder->path,
-				 S_ISDIR(st.st_mode) ? "a folder" : "not a file");
-	*out = rc > 0 ? OWN_SCRIPT_PRESENT : OWN_SCRIPT_NONE;
-	if (rc == 0 || S_ISLNK(st.st_mode))
+	if (rc == 0) {
+		*out = OWN_SCRIPT_NONE;
 		return 0;
+	}
 	rc = placing_read(folder, NAME, &text, err);
-	if (rc > 0 && user_hook_is_ours(buf_span(&text)))
-		*out = OWN_SCRIPT_HOOK;
-	return rc < 0 ? rc : 0;
+	if (rc < 0)
+		return rc;
+	*out = user_hook_is_ours(buf_span(&text)) ? OWN_SCRIPT_HOOK : OWN_SCRIPT_PRESENT;
+	return 0;
 }
 
 /* ---- whether two are one ---- */
@@ -137,8 +135,16 @@ static int retire(const struct placing_folder *folder, struct notes *notes, stru
 
 int own_script_keep(const struct placing_folder *folder, struct notes *notes, struct error *err)
 {
-	int rc = is_kept_as(folder, NAME, OWN, err);
+	struct stat st;
+	int rc = look_at(folder, NAME, &st, err);
 
+	if (rc < 0)
+		return rc;
+	if (rc > 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return error_set(err, -EINVAL,
+				 "%s/" NAME " is not a file: the hook has to be put there",
+				 folder->path);
+	rc = is_kept_as(folder, NAME, OWN, err);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	rc = retire(folder, notes, err);
@@ -158,7 +164,7 @@ int own_script_keep(const struct placing_folder *folder, struct notes *notes, st
 
 int own_script_put_back(const struct placing_folder *folder, struct notes *notes, struct error *err)
 {
-	enum own_script_state state;
+	enum own_script_state state = OWN_SCRIPT_NONE;
 	struct stat st;
 	int rc = own_script_look(folder, &state, err);
 

@@ -21,16 +21,16 @@ enum { OWN_SCRIPT_OLDER_MAX = 99 };
 enum own_script_state {
 	OWN_SCRIPT_NONE,    /* there is none */
 	OWN_SCRIPT_HOOK,    /* ours */
-	OWN_SCRIPT_PRESENT, /* the user's */
+	OWN_SCRIPT_PRESENT, /* the user's, whatever it is */
 };
 
-/* -EISDIR, -EINVAL when it is no script. */
+/* Fails when it cannot be read. */
 int own_script_look(const struct placing_folder *folder, enum own_script_state *out,
 		    struct error *err);
 
 /*
  * Keep the one that is present: the hook can be renamed over its name then.
- * 0; -EMLINK when too many are kept; -EBUSY when it is a mount of its own.
+ * 0; -EINVAL when it is no file and no link; -EMLINK when too many are kept; -EBUSY when it is a mount of its own.
  */
 int own_script_keep(const struct placing_folder *folder, struct notes *notes, struct error *err);
 

@@ -6,7 +6,7 @@ import shlex
 
 import yaml
 
-from program import REPOSITORY, SIDECAR
+from program import REPOSITORY, SIDECAR, help_tables
 
 MANUAL = SIDECAR / "postern.8"
 CONF_MANUAL = SIDECAR / "postern.conf.5"
@@ -103,9 +103,11 @@ def command_lines():
         line = line.removeprefix(".Dl ")
         if "postern" in line and not line.startswith("."):
             found.append(("postern.8", shlex.split(line.partition("|")[0])))
-    calls = []
+    calls, commands = [], set(help_tables()[0])
     for where, words in found:
-        at = [n for n, word in enumerate(words) if os.path.basename(word) == "postern"]
+        named = [n for n, word in enumerate(words) if os.path.basename(word) == "postern"]
+        # A container or a folder may have the name, too: the last one with a command after it.
+        at = [n for n in named if commands & set(words[n + 1:])] or named
         if at and words[0] not in ("cp", "cmake") and words[:2] not in (["docker", "cp"],
                                                                        ["kubectl", "cp"]):
             calls.append((where, words[at[-1]:]))

@@ -72,6 +72,8 @@ def test_command_line_that_is_shown_is_one(where, words):
             assert word[2:] in known, (where, word)
             if word[2:] in with_value or word == "--header":
                 next(rest)
+        elif name == "install":
+            assert word.startswith("/") and next(rest, None) is None, (where, word)
         else:
             assert name is None and word in commands, (where, word)
             name, known = word, commands[word]

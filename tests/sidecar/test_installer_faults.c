@@ -36,8 +36,9 @@ static const struct user_hook older_hook = { .folder = FOLDER, .config = "/of/be
 
 /* What is there when it begins, and what it does. */
 struct scene {
-	bool own_in_place; /* a script of the user's where the hook has to be; else the older hook */
-	bool own_kept;	   /* another one is kept */
+	bool own_in_place; /* a script of the user's where the hook has to be; else the older hook
+			    */
+	bool own_kept;     /* another one is kept */
 	bool no_hook;
 };
 

@@ -4,9 +4,8 @@
 
 #include "patchers/user_hook.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-
+#include <sys/mman.h>
 
 #define SETTINGS_END "status=0\n"
 
@@ -92,8 +91,8 @@ static void hooks_of_every_version_are_known_by_their_first_lines(void **state)
 static void paths_are_absolute_and_of_one_line(void **state)
 {
 	static const char *const good[] = { "/", "/a", "/a b", "/'\"$`\\", "/\xc3\xa4", "/\xff" };
-	static const char *const bad[] = { "",	   "a",	     "./a",    " /a",	  "/a\nb",
-					   "/\r",  "/\t",    "/\x1b[m", "/\x7f", "/a\x01" };
+	static const char *const bad[] = { "",    "a",   "./a",     " /a",   "/a\nb",
+					   "/\r", "/\t", "/\x1b[m", "/\x7f", "/a\x01" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
@@ -132,20 +131,20 @@ static void random_path(unsigned *seed, char *out)
 /* What bash prints for a script in this locale. */
 static void run_bash(const char *locale, struct span script, struct buf *out)
 {
-	char path[] = "/tmp/postern-hook-XXXXXX", command[128], bytes[4096];
-	cleanup_fd int fd = mkostemp(path, O_CLOEXEC);
+	char command[128], bytes[4096];
+	cleanup_fd int fd = memfd_create("hook", MFD_CLOEXEC);
 	FILE *answer;
 	size_t n;
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, script.data, script.len), script.len);
-	snprintf(command, sizeof(command), "LC_ALL=%s /bin/bash %s", locale, path);
+	snprintf(command, sizeof(command), "LC_ALL=%s /bin/bash /proc/%d/fd/%d", locale,
+		 (int)getpid(), fd);
 	answer = popen(command, "r");
 	assert_non_null(answer);
 	while ((n = fread(bytes, 1, sizeof(bytes), answer)) > 0)
 		buf_add(out, span_make(bytes, n));
 	assert_int_equal(pclose(answer), 0);
-	unlink(path);
 	assert_int_equal(buf_check(out, NULL), 0);
 }
 
@@ -158,7 +157,8 @@ static void add_case(unsigned *seed, struct buf *script, struct buf *wanted)
 	random_path(seed, config);
 	random_path(seed, own);
 	assert_int_equal(settings_body(&hook, script, NULL), 0);
-	buf_add_text(script, "printf '%s\\n' \"$folder\" \"${options[@]}\" \"${own_scripts[@]}\"\n");
+	buf_add_text(script,
+		     "printf '%s\\n' \"$folder\" \"${options[@]}\" \"${own_scripts[@]}\"\n");
 	buf_add_format(wanted, "%s\n--config\n%s\n%s/user-patches.own.sh\n%s\n", folder, config,
 		       folder, own);
 }
