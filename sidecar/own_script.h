@@ -30,7 +30,8 @@ int own_script_look(const struct placing_folder *folder, enum own_script_state *
 
 /*
  * Keep the one that is present: the hook can be renamed over its name then.
- * 0; -EINVAL when it is no file and no link; -EMLINK when too many are kept; -EBUSY when it is a mount of its own.
+ * 0; -EINVAL when it is no file and no link; -EMLINK when too many are kept;
+ * -EBUSY when it is a mount of its own.
  */
 int own_script_keep(const struct placing_folder *folder, struct notes *notes, struct error *err);
 
