@@ -15,7 +15,8 @@ README = REPOSITORY / "README.md"
 SECURITY = REPOSITORY / "SECURITY.md"
 CONTRIBUTING = REPOSITORY / "CONTRIBUTING.md"
 CHANGELOG = REPOSITORY / "CHANGELOG.md"
-MARKDOWN = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "tests").rglob("*.md")])
+MARKDOWN = sorted([*REPOSITORY.glob("*.md"), *(
+    page for folder in ("container", "helm", "tests") for page in (REPOSITORY / folder).rglob("*.md"))])
 
 
 def section(page, title):
@@ -89,8 +90,10 @@ def command_lines():
     """[(where, words from "postern" on)] of every call of postern that a document shows."""
     found = []
     for container in containers():
-        given = [[*container.get("entrypoint", []), *container.get("command", []),
-                  *container.get("args", [])]]
+        # The image's own entry point is postern.
+        ours = re.search(r"/postern:", container["image"]) and "command" not in container
+        given = [[*(["postern"] if ours else []), *container.get("entrypoint", []),
+                  *container.get("command", []), *container.get("args", [])]]
         given += [container[probe]["exec"]["command"]
                   for probe in ("readinessProbe", "livenessProbe") if probe in container]
         found += [("README yaml", words) for words in given if words]
@@ -108,7 +111,7 @@ def command_lines():
         named = [n for n, word in enumerate(words) if os.path.basename(word) == "postern"]
         # A container or a folder may have the name, too: the last one with a command after it.
         at = [n for n in named if commands & set(words[n + 1:])] or named
-        if at and words[0] not in ("cp", "cmake") and words[:2] not in (["docker", "cp"],
+        if at and words[0] not in ("cp", "cmake", "helm") and words[:2] not in (["docker", "cp"],
                                                                        ["kubectl", "cp"]):
             calls.append((where, words[at[-1]:]))
     return calls
