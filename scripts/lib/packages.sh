@@ -15,9 +15,9 @@ readonly -a BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build libconfuse-dev libca
 readonly -a LAB_PACKAGES=(debootstrap debian-archive-keyring gpgv iproute2 util-linux python3)
 
 # shellcheck disable=SC2034
-readonly -a TEST_PACKAGES=(binutils clang clang-tidy git libcmocka-dev mandoc procps
-	python3-pytest python3-pytest-rerunfailures python3-pytest-timeout python3-pytest-xdist
-	python3-yaml shellcheck)
+readonly -a TEST_PACKAGES=(binutils ca-certificates clang clang-tidy git libcmocka-dev mandoc
+	procps python3-pip python3-pytest python3-pytest-rerunfailures python3-pytest-timeout
+	python3-pytest-xdist python3-yaml shellcheck)
 
 readonly APT_LOCK_WAIT_S=300
 

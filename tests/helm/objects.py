@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the tests ask of rendered objects."""
+import re
 
 
 def own(rendered):
@@ -86,6 +87,10 @@ def backends(rendered):
     for obj in of_kind(rendered, "Ingress"):
         backend = obj["spec"]["defaultBackend"]["service"]
         yield title(obj), backend["name"], backend["port"]["number"]
+    for obj in of_kind(rendered, "Pod"):  # what `helm test` tries
+        for argument in texts(obj["spec"]["containers"]):
+            for service, port in re.findall(r"=([a-z0-9-]+)\.[a-z0-9-]+\.svc:(\d+)", argument):
+                yield title(obj), service, int(port)
     for source, obj in rendered:
         if obj["kind"] == "ConfigMap" and "ingress" in source:
             for place in obj["data"].values():

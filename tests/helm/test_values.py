@@ -13,6 +13,9 @@ import yaml
 
 # Charts that have this one as a part have keys of their own there.
 SHARED = ("global",)
+# What stands there is Kubernetes' own; values.yaml need not have all its fields.
+KUBERNETES = {"resources", "initResources", "securityContext", "podSecurityContext", "lifecycle", "affinity",
+              "dnsConfig"}
 # What has to be set for the chart to render, so that a refusal is the typo's.
 LEAST = {"postern": {"image": {"repository": "postern"}}, "mailserver": {"hostname": "mail.example.com"}}
 
@@ -58,7 +61,8 @@ def key_paths(default, node, path=()):
 def schema_paths(node, path=()):
     for key, inner in resolved(node).get("properties", {}).items():
         yield (*path, key)
-        yield from schema_paths(inner, (*path, key))
+        if key not in KUBERNETES:
+            yield from schema_paths(inner, (*path, key))
 
 
 def test_what_values_yaml_has_is_in_the_schema():

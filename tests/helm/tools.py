@@ -24,8 +24,13 @@ def schemas():
     return pathlib.Path(_said(TOP / "scripts/lib/cluster-schemas"))
 
 
-def _said(program):
-    return subprocess.run([program], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+@functools.cache
+def _schema_arguments():
+    return _said(TOP / "scripts/lib/cluster-schemas", "--arguments").splitlines()
+
+
+def _said(*command):
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def run(name, *arguments, home, **options):
@@ -47,11 +52,8 @@ def kubernetes_versions():
 
 def kubeconform(version, where, home):
     """What kubeconform thinks of the objects in a file or folder: a list of dicts."""
-    places = ["kubernetes/{{.NormalizedKubernetesVersion}}/{{.ResourceKind}}{{.KindSuffix}}.json",
-              "extensions/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json"]
-    arguments = [part for place in places for part in ("-schema-location", f"{schemas()}/{place}")]
     done = run("kubeconform", "-strict", "-verbose", "-output", "json", "-n", "2",
-               "-kubernetes-version", version, *arguments, where, home=home)
+               "-kubernetes-version", version, *_schema_arguments(), where, home=home)
     try:
         return json.loads(done.stdout)["resources"]
     except ValueError:
