@@ -16,8 +16,12 @@ def documents(path):
             for part in re.split(r"^---\s*$", path.read_text(), flags=re.MULTILINE) if part.strip()]
 
 
+def snapshots(chart):
+    return {path.name: path.read_text() for path in (chart / "tests").glob("__snapshot__/*")}
+
+
 def test_the_suites_pass(tmp_path):
-    copy = tmp_path / "postern"  # it writes snapshots that it misses
+    copy = tmp_path / "postern"  # it writes snapshots that it does not find
     shutil.copytree(tools.CHART, copy)
     done = tools.run("helm-unittest", "--strict", copy, home=tmp_path)
     said = done.stdout + done.stderr
@@ -26,6 +30,7 @@ def test_the_suites_pass(tmp_path):
     assert count and count[1] == count[2], said
     wanted = sum(len(document["tests"]) for path in suites() for document in documents(path))
     assert int(count[1]) == wanted > 0, said
+    assert snapshots(copy) == snapshots(tools.CHART), "a snapshot that is not there is no test"
 
 
 def test_every_template_has_a_suite():
