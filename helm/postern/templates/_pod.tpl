@@ -230,7 +230,7 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
-{{/* Brings the binary, and for the mode "init" the hook. */}}
+{{/* Brings the binary, and for the mode "init" the hook.  /postern is a file in this image, so the folder is elsewhere. */}}
 {{- define "postern.install" -}}
 name: postern-install
 image: {{ include "postern.posternImage" . }}
@@ -239,13 +239,15 @@ args:
   {{- if eq .Values.mode "init" }}
   {{- include "postern.globalOptions" . | nindent 2 }}
   - install
+  - --at
+  - {{ include "postern.binFolder" . }}
   - --user-patches
   - {{ include "postern.dmsFolder" . }}/user-patches.own.sh
   {{- else }}
   - install
   - --no-hook
   {{- end }}
-  - {{ include "postern.binFolder" . }}
+  - /shared
 {{- with .Values.postern.initResources }}
 resources:
   {{- toYaml . | nindent 2 }}
@@ -260,7 +262,7 @@ securityContext:
     drop: [ALL]
 volumeMounts:
   - name: postern-binary
-    mountPath: {{ include "postern.binFolder" . }}
+    mountPath: /shared
 {{- end -}}
 
 {{/* Links the configured files, see files/prepare.sh. */}}
