@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A name server of one purpose: a block list (DNSBL) that names the addresses it is given."""
+"""Name servers: a block list (DNSBL) that names the addresses it is given, and one for hosts."""
 import ipaddress
 import socket
 import struct
@@ -7,16 +7,20 @@ import threading
 
 ZONE = "dnsbl.example"
 LISTED = "127.0.0.2"
-TYPE_A = 1
+TYPE_A, TYPE_AAAA = 1, 28
 NAME_ERROR = 3
 RESPONSE_FLAGS = 0x8580  # response, authoritative, recursion wanted and had
 
 
-class BlockList:
-    """Answers on the host's 127.0.0.1:53 until it is closed."""
+class Server:
+    """Answers on the host's 127.0.0.1:53 until it is closed.
 
-    def __init__(self, host, addresses):
-        self._names = {_reversed(address) + "." + ZONE for address in addresses}
+    names: {full name, without the last dot: [address]}; another name does not exist.
+    """
+
+    def __init__(self, host, names):
+        self._names = {name.lower(): addresses for name, addresses in names.items()}
+        self.asked = []
         with host.entered():
             self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sock.bind(("127.0.0.1", 53))
@@ -47,15 +51,27 @@ class BlockList:
             labels.append(query[at + 1:at + 1 + query[at]].decode())
             at += 1 + query[at]
         question = query[12:at + 5]
-        known = ".".join(labels).lower() in self._names
-        wanted = known and struct.unpack("!H", query[at + 1:at + 3])[0] == TYPE_A
-        answer = b""
-        if wanted:
-            answer = (b"\xc0\x0c" + struct.pack("!HHIH", TYPE_A, 1, 60, 4)
-                      + socket.inet_aton(LISTED))
-        flags = RESPONSE_FLAGS | (0 if known else NAME_ERROR)
-        return query[:2] + struct.pack("!HHHHH", flags, 1, 1 if wanted else 0, 0, 0) \
-            + question + answer
+        name = ".".join(labels).lower()
+        wanted = struct.unpack("!H", query[at + 1:at + 3])[0]
+        self.asked.append((name, wanted))
+        found = [packed for packed in map(_packed, self._names.get(name, ()))
+                 if wanted == (TYPE_A if len(packed) == 4 else TYPE_AAAA)]
+        answers = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", wanted, 1, 60, len(packed)) + packed
+                           for packed in found)
+        flags = RESPONSE_FLAGS | (0 if name in self._names else NAME_ERROR)
+        return query[:2] + struct.pack("!HHHHH", flags, 1, len(found), 0, 0) + question + answers
+
+
+class BlockList(Server):
+    """Lists these addresses."""
+
+    def __init__(self, host, addresses):
+        super().__init__(host, {f"{_reversed(address)}.{ZONE}": [LISTED]
+                                for address in addresses})
+
+
+def _packed(address):
+    return ipaddress.ip_address(address).packed
 
 
 def _reversed(address):
