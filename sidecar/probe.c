@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* probe - speak PROXY to twins over loopback and say what answers. */
+/* probe - speak PROXY to servers and say what answers. */
 #include "probe.h"
 
+#include "client_hello.h"
 #include "monotonic.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
+#include "sockaddr_text.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <event2/buffer.h>
@@ -19,7 +20,19 @@ enum { PAUSE_FIRST_MS = 3, PAUSE_MAX_MS = 200, PATIENCE_MS = 1000, REPLY_BYTES_M
 
 #define NO_ANSWER "no answer in time"
 
-enum probe_state { PROBE_CONNECTING, PROBE_GREETING, PROBE_FAREWELL, PROBE_DONE };
+/* Whom a header names that goes to another host, and from which port. */
+#define CLIENT_IPV4 "192.0.2.1"
+#define CLIENT_IPV6 "2001:db8::1"
+enum { CLIENT_PORT = 40000 };
+
+enum probe_state {
+	PROBE_CONNECTING,
+	PROBE_GREETING,
+	PROBE_RELAYING,
+	PROBE_FAREWELL, /* its answer is the verdict */
+	PROBE_PARTING,  /* the verdict is there */
+	PROBE_DONE
+};
 
 /* One connection in progress. */
 struct attempt {
@@ -29,7 +42,9 @@ struct attempt {
 	struct event *again;
 	struct event *patience; /* over: the server of this connection says nothing */
 	enum probe_state state;
-	int pause_ms; /* before the next try */
+	bool greets;         /* a line of a greeting has come */
+	unsigned relay_step; /* of dialect_relay_request() */
+	int pause_ms;        /* before the next try */
 	struct sockaddr_storage peer;
 };
 
@@ -42,42 +57,6 @@ struct run {
 	struct event *limit;
 	struct event *give_up;
 };
-
-/* ---- what servers say ---- */
-
-enum verdict { VERDICT_MORE, VERDICT_GOOD, VERDICT_BAD };
-
-struct dialect {
-	const char *greeting; /* how the line that ends a good greeting begins */
-	const char *teaser;   /* how an earlier line of it begins; NULL: any line may come */
-	const char *farewell; /* what we send */
-	const char *answer;   /* how a good answer begins */
-};
-
-static const struct dialect dialects[] = {
-	[PROBE_SMTP] = { "220 ", "220-", "QUIT\r\n", "221" },
-	[PROBE_IMAP] = { "* OK", "* OK", "a LOGOUT\r\n", "* BYE" },
-	[PROBE_POP3] = { "+OK", "+OK", "QUIT\r\n", "+OK" },
-	[PROBE_SIEVE] = { "OK", NULL, "LOGOUT\r\n", "OK" },
-};
-
-static bool starts(const char *line, const char *prefix)
-{
-	return strncmp(line, prefix, strlen(prefix)) == 0;
-}
-
-static enum verdict judge_greeting(const struct probe_job *job, const char *line)
-{
-	const struct dialect *d = &dialects[job->protocol];
-
-	if (starts(line, d->greeting))
-		return VERDICT_GOOD;
-	if (!d->teaser) /* capabilities before the final OK; BYE and NO are refusals */
-		return starts(line, "\"") ? VERDICT_MORE : VERDICT_BAD;
-	if (starts(line, d->teaser))
-		return job->first_line_is_enough ? VERDICT_GOOD : VERDICT_MORE;
-	return VERDICT_BAD;
-}
 
 /* ---- connections ---- */
 
@@ -97,7 +76,7 @@ static void drop(struct attempt *a)
 	a->conn = NULL;
 }
 
-static void finish(struct attempt *a, bool up)
+static void finish(struct attempt *a, enum probe_answer answer)
 {
 	struct run *run = a->run;
 
@@ -105,7 +84,8 @@ static void finish(struct attempt *a, bool up)
 		return;
 	drop(a);
 	a->state = PROBE_DONE;
-	a->job->up = up;
+	a->job->answer = answer;
+	a->job->up = answer == PROBE_SERVED;
 	if (--run->n_open == 0)
 		event_base_loopbreak(run->base);
 }
@@ -120,12 +100,12 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 }
 
 /* The job failed for now; its detail says why. */
-static void fail_or_retry(struct attempt *a)
+static void fail_or_retry(struct attempt *a, enum probe_answer answer)
 {
 	struct timeval pause = { .tv_usec = a->pause_ms * 1000L };
 
 	if (monotonic_ms() >= a->run->retry_until_ms) {
-		finish(a, false);
+		finish(a, answer);
 		return;
 	}
 	drop(a);
@@ -134,67 +114,59 @@ static void fail_or_retry(struct attempt *a)
 	if (!a->again)
 		a->again = evtimer_new(a->run->base, on_again, a);
 	if (!a->again || evtimer_add(a->again, &pause) < 0)
-		finish(a, false);
+		finish(a, answer);
 }
 
-static void fail(struct attempt *a, const char *prefix, const char *text)
+static void fail(struct attempt *a, enum probe_answer answer, const char *prefix, const char *text)
 {
 	keep_text(a->job, prefix, text);
-	fail_or_retry(a);
+	fail_or_retry(a, answer);
 }
 
-/*
- * A TLS 1.3 ClientHello that every server can answer: with a ServerHello, a
- * HelloRetryRequest (no key share is offered), or an alert (RFC 8446, 4.1.2).
- */
-static void add_client_hello(struct buf *out)
+/* What an end of the connection means that comes now; `wordless` when nothing was said. */
+static enum probe_answer answer_so_far(const struct attempt *a, enum probe_answer wordless)
 {
-	static const unsigned char extensions[] = {
-		0x00, 0x2b, 0x00, 0x05, 0x04, 0x03, 0x04, 0x03, 0x03, /* versions 1.3, 1.2 */
-		0x00, 0x0a, 0x00, 0x08, 0x00, 0x06, 0x00, 0x1d, 0x00, 0x17, 0x00, 0x18, /* groups */
-		0x00, 0x0b, 0x00, 0x02, 0x01, 0x00, /* point formats */
-		0x00, 0x0d, 0x00, 0x12, 0x00, 0x10, 0x04, 0x03, 0x08, 0x04, 0x04, 0x01,
-		0x05, 0x03, 0x08, 0x05, 0x05, 0x01, 0x08, 0x06, 0x06, 0x01, /* signatures */
-		0x00, 0x33, 0x00, 0x02, 0x00, 0x00,                         /* no key shares */
-	};
-	static const unsigned char suites[] = {
-		0x00, 0x12, 0x13, 0x01, 0x13, 0x02, 0x13, 0x03, 0xc0, 0x2b,
-		0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, 0x00, 0x9c, 0x00, 0x2f,
-	};
-	size_t body = 2 + 32 + 1 + sizeof(suites) + 2 + 2 + sizeof(extensions);
+	if (a->state == PROBE_CONNECTING)
+		return PROBE_UNREACHED;
+	if (a->greets)
+		return PROBE_MISREAD;
+	return evbuffer_get_length(bufferevent_get_input(a->conn)) > 0 ? PROBE_REFUSED : wordless;
+}
 
-	buf_add(out, span_make((const char[]){ 0x16, 0x03, 0x01, (char)((body + 4) >> 8),
-					       (char)(body + 4), 0x01, 0x00, (char)(body >> 8),
-					       (char)body, 0x03, 0x03 },
-			       11));
-	for (int i = 0; i < 32; i++) /* the random: nothing is encrypted with it */
-		buf_add_char(out, (char)(i * 7 + 1));
-	buf_add_char(out, 0x00); /* no session */
-	buf_add(out, span_make((const char *)suites, sizeof(suites)));
-	buf_add(out, span_make("\x01\x00", 2)); /* no compression */
-	buf_add_char(out, (char)(sizeof(extensions) >> 8));
-	buf_add_char(out, (char)sizeof(extensions));
-	buf_add(out, span_make((const char *)extensions, sizeof(extensions)));
+/* The address that the header names as the client's. */
+static int client_address(const struct attempt *a, struct sockaddr_storage *out)
+{
+	socklen_t size = sizeof(*out);
+
+	if (!a->job->is_remote)
+		return getsockname(bufferevent_getfd(a->conn), (struct sockaddr *)out, &size);
+	sockaddr_text_parse(a->peer.ss_family == AF_INET6 ? CLIENT_IPV6 : CLIENT_IPV4, CLIENT_PORT,
+			    out);
+	return 0;
 }
 
 static void send_opening(struct attempt *a)
 {
 	cleanup_buf struct buf opening = BUF_INIT;
-	struct sockaddr_storage own = { 0 };
-	socklen_t size = sizeof(own);
+	struct sockaddr_storage client = { 0 };
 
-	if (getsockname(bufferevent_getfd(a->conn), (struct sockaddr *)&own, &size) < 0) {
-		fail(a, "", strerror(errno));
+	if (client_address(a, &client) < 0) {
+		fail(a, PROBE_IMPOSSIBLE, "", strerror(errno));
 		return;
 	}
-	proxy_header_add(a->job->header, (struct sockaddr *)&own, (struct sockaddr *)&a->peer,
+	proxy_header_add(a->job->header, (struct sockaddr *)&client, (struct sockaddr *)&a->peer,
 			 &opening);
 	if (a->job->tls)
-		add_client_hello(&opening);
-	if (opening.failed || bufferevent_write(a->conn, opening.data, opening.len) < 0)
-		fail(a, "", "out of memory");
+		client_hello_add(&opening);
+	if (opening.failed || bufferevent_write(a->conn, buf_text(&opening), opening.len) < 0)
+		fail(a, PROBE_IMPOSSIBLE, "", "out of memory");
 	else
 		a->state = PROBE_GREETING;
+}
+
+static void say(struct attempt *a, const char *text)
+{
+	bufferevent_write(a->conn, text, strlen(text));
 }
 
 /* First byte of a TLS record: 22 is a handshake, 21 an alert. */
@@ -205,45 +177,96 @@ static void judge_tls(struct attempt *a, struct evbuffer *in)
 
 	if (n >= 1 && record[0] == 0x16) {
 		keep_text(a->job, "", "TLS handshake");
-		finish(a, true);
+		finish(a, PROBE_SERVED);
 	} else if (n >= 7 && record[0] == 0x15) {
 		snprintf(a->job->detail, sizeof(a->job->detail), "TLS alert %u", record[6]);
-		fail_or_retry(a);
+		fail_or_retry(a, PROBE_REFUSED);
 	} else if (n >= 1 && record[0] != 0x15) {
 		cleanup_free char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
 
-		fail(a, "no TLS: ", line ? line : "?");
+		fail(a, PROBE_REFUSED, "no TLS: ", line ? line : "?");
+	}
+}
+
+static void ask_to_relay(struct attempt *a, unsigned step)
+{
+	a->state = PROBE_RELAYING;
+	a->relay_step = step;
+	say(a, dialect_relay_request(step, a->peer.ss_family == AF_INET6));
+}
+
+static void part(struct attempt *a, enum probe_answer answer)
+{
+	a->job->answer = answer;
+	a->state = PROBE_PARTING;
+	say(a, dialect_farewell(a->job->protocol));
+}
+
+/* The verdict is there at the first no, or when nothing more is to be asked. */
+static void judge_relaying(struct attempt *a, const char *line)
+{
+	switch (dialect_relay_reply(a->relay_step, line)) {
+	case DIALECT_REPLY_MORE:
+		return;
+	case DIALECT_REPLY_UNASKED:
+		fail(a, PROBE_MISREAD, "it took the header for a command: ", line);
+		return;
+	case DIALECT_REPLY_NO:
+		keep_text(a->job, "", line);
+		part(a, PROBE_SERVED);
+		return;
+	case DIALECT_REPLY_YES:
+		keep_text(a->job, "", line);
+		if (dialect_relay_request(a->relay_step + 1, false))
+			ask_to_relay(a, a->relay_step + 1);
+		else
+			part(a, PROBE_RELAYS);
+		return;
+	}
+}
+
+static void take_greeting(struct attempt *a, const char *line, bool is_whole)
+{
+	a->greets = true;
+	if (is_whole || a->job->first_line_is_enough)
+		keep_text(a->job, "", line);
+	if (!is_whole && a->job->first_line_is_enough) {
+		finish(a, PROBE_SERVED);
+	} else if (is_whole && a->job->header == PROXY_HEADER_FORGED) {
+		ask_to_relay(a, 0);
+	} else if (is_whole) {
+		a->state = PROBE_FAREWELL;
+		say(a, dialect_farewell(a->job->protocol));
+	}
+}
+
+static void judge_greeting(struct attempt *a, const char *line)
+{
+	switch (dialect_greeting_of(a->job->protocol, line)) {
+	case DIALECT_MORE:
+		take_greeting(a, line, false);
+		return;
+	case DIALECT_GREETS:
+		take_greeting(a, line, true);
+		return;
+	case DIALECT_OTHER:
+		fail(a, a->greets ? PROBE_MISREAD : PROBE_REFUSED, "", line);
+		return;
 	}
 }
 
 static void judge_line(struct attempt *a, const char *line)
 {
-	const struct dialect *d = &dialects[a->job->protocol];
-
-	if (a->state == PROBE_FAREWELL) {
-		if (!starts(line, d->answer)) {
-			fail(a, "it took the header for a command: ", line);
-			return;
-		}
-		finish(a, true);
-		return;
-	}
-	switch (judge_greeting(a->job, line)) {
-	case VERDICT_MORE:
-		return;
-	case VERDICT_BAD:
-		fail(a, "", line);
-		return;
-	case VERDICT_GOOD:
-		keep_text(a->job, "", line);
-		if (starts(line, d->greeting)) {
-			a->state = PROBE_FAREWELL;
-			bufferevent_write(a->conn, d->farewell, strlen(d->farewell));
-		} else {
-			finish(a, true);
-		}
-		return;
-	}
+	if (a->state == PROBE_GREETING)
+		judge_greeting(a, line);
+	else if (a->state == PROBE_RELAYING)
+		judge_relaying(a, line);
+	else if (a->state == PROBE_PARTING)
+		finish(a, a->job->answer);
+	else if (dialect_parts(a->job->protocol, line))
+		finish(a, PROBE_SERVED);
+	else
+		fail(a, PROBE_MISREAD, "it took the header for a command: ", line);
 }
 
 static void on_read(struct bufferevent *conn, void *ctx)
@@ -263,7 +286,13 @@ static void on_read(struct bufferevent *conn, void *ctx)
 		judge_line(a, line);
 	}
 	if (a->conn == conn && evbuffer_get_length(in) > REPLY_BYTES_MAX)
-		fail(a, "", "an answer without an end");
+		fail(a, answer_so_far(a, PROBE_REFUSED), "", "an answer without an end");
+}
+
+/* A refused connection has another number: this one was made, and reset before we looked. */
+static bool was_open(int code)
+{
+	return code == ECONNRESET || code == EPIPE;
 }
 
 static void on_event(struct bufferevent *conn, short what, void *ctx)
@@ -274,16 +303,20 @@ static void on_event(struct bufferevent *conn, short what, void *ctx)
 	(void)conn;
 	if (what & BEV_EVENT_CONNECTED) {
 		send_opening(a);
+	} else if (a->state == PROBE_PARTING) {
+		finish(a, a->job->answer);
 	} else if (a->state == PROBE_CONNECTING) {
-		fail(a, "", strerror(code));
+		fail(a, was_open(code) ? PROBE_CLOSED : PROBE_UNREACHED, "", strerror(code));
 	} else if (a->state == PROBE_GREETING) {
-		fail(a, "", what & BEV_EVENT_EOF ? "closed without a greeting" : strerror(code));
+		fail(a, answer_so_far(a, PROBE_CLOSED), "",
+		     what & BEV_EVENT_EOF ? "closed without a greeting" : strerror(code));
 	} else {
 		/*
 		 * One that took the header for commands finds "QUIT" in it, and ends
 		 * with bytes unread: the reset may overtake what it said.
 		 */
-		fail(a, "", "hung up instead of an answer to the farewell");
+		fail(a, PROBE_MISREAD, "hung up instead of ",
+		     a->state == PROBE_FAREWELL ? "an answer to the farewell" : "a reply");
 	}
 }
 
@@ -291,32 +324,20 @@ static void on_event(struct bufferevent *conn, short what, void *ctx)
  * Where to connect, and from where: 127.0.0.1 or ::1 even when the twin is
  * bound to another address of this host, because Dovecot trusts those two.
  */
-static int set_addresses(struct attempt *a, struct sockaddr_storage *from, socklen_t *size)
+static int make_socket(struct attempt *a, socklen_t size)
 {
-	union {
-		struct sockaddr_storage *any;
-		struct sockaddr_in *ipv4;
-		struct sockaddr_in6 *ipv6;
-	} to = { .any = &a->peer }, source = { .any = from };
-	const char *address = a->job->address[0] ? a->job->address : "127.0.0.1";
+	cleanup_fd int fd =
+		socket(a->peer.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage from;
 
-	if (inet_pton(AF_INET, address, &to.ipv4->sin_addr) == 1) {
-		to.ipv4->sin_family = AF_INET;
-		to.ipv4->sin_port = htons(a->job->port);
-		source.ipv4->sin_family = AF_INET;
-		source.ipv4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		*size = sizeof(struct sockaddr_in);
-		return 0;
-	}
-	if (inet_pton(AF_INET6, address, &to.ipv6->sin6_addr) == 1) {
-		to.ipv6->sin6_family = AF_INET6;
-		to.ipv6->sin6_port = htons(a->job->port);
-		source.ipv6->sin6_family = AF_INET6;
-		source.ipv6->sin6_addr = in6addr_loopback;
-		*size = sizeof(struct sockaddr_in6);
-		return 0;
-	}
-	return -EINVAL;
+	if (fd < 0)
+		return -errno;
+	if (a->job->is_remote)
+		return steal_fd(&fd);
+	sockaddr_text_parse(a->peer.ss_family == AF_INET6 ? "::1" : "127.0.0.1", 0, &from);
+	if (bind(fd, (struct sockaddr *)&from, size) < 0)
+		return -errno;
+	return steal_fd(&fd);
 }
 
 static void on_silence(evutil_socket_t fd, short what, void *ctx)
@@ -326,7 +347,7 @@ static void on_silence(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	if (a->conn) /* neither done nor in a pause */
-		fail(a, "", NO_ANSWER);
+		fail(a, answer_so_far(a, PROBE_SILENT), "", NO_ANSWER);
 }
 
 /*
@@ -347,34 +368,33 @@ static void limit_patience(struct attempt *a)
 
 static void start(struct attempt *a)
 {
-	struct sockaddr_storage from = { 0 };
-	socklen_t size = 0;
+	socklen_t size = sockaddr_text_parse(a->job->address[0] ? a->job->address : "127.0.0.1",
+					     a->job->port, &a->peer);
 	int fd;
 
 	a->state = PROBE_CONNECTING;
+	a->greets = false;
 	limit_patience(a);
-	if (set_addresses(a, &from, &size) < 0) {
-		fail(a, "not an address: ", a->job->address);
+	if (size == 0) {
+		fail(a, PROBE_IMPOSSIBLE, "not an address: ", a->job->address);
 		return;
 	}
-	fd = socket(a->peer.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&from, size) < 0) {
-		fail(a, "make a socket: ", strerror(errno));
-		if (fd >= 0)
-			close(fd);
+	fd = make_socket(a, size);
+	if (fd < 0) {
+		fail(a, PROBE_IMPOSSIBLE, "make a socket: ", strerror(-fd));
 		return;
 	}
 	a->conn = bufferevent_socket_new(a->run->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!a->conn) {
 		close(fd);
-		fail(a, "", "out of memory");
+		fail(a, PROBE_IMPOSSIBLE, "", "out of memory");
 		return;
 	}
 	bufferevent_setcb(a->conn, on_read, NULL, on_event, a);
 	bufferevent_enable(a->conn, EV_READ | EV_WRITE);
 	if (bufferevent_socket_connect(a->conn, (struct sockaddr *)&a->peer, (int)size) < 0 &&
 	    a->state == PROBE_CONNECTING && a->conn)
-		fail(a, "connect: ", strerror(errno));
+		fail(a, PROBE_UNREACHED, "connect: ", strerror(errno));
 }
 
 /* ---- the run ---- */
@@ -386,9 +406,13 @@ static void end_all(struct run *run, const char *reason)
 
 		if (a->state == PROBE_DONE)
 			continue;
+		if (a->state == PROBE_PARTING) {
+			finish(a, a->job->answer);
+			continue;
+		}
 		if (a->state != PROBE_CONNECTING || a->job->detail[0] == '\0')
 			keep_text(a->job, "", reason);
-		finish(a, false);
+		finish(a, answer_so_far(a, PROBE_SILENT));
 	}
 }
 

@@ -1,28 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * probe - speak PROXY to twins over loopback and say what answers.
+ * probe - speak PROXY to servers and say what answers.
  *
  * Each job is one connection: header, then the server's greeting, then a
  * farewell whose answer tells a server that read the header from one that took
  * it for a command.  Behind implicit TLS a ClientHello is sent instead, and
- * the first record of the answer judged (RFC 8446, 5.1).  All jobs run at once.
+ * the first record of the answer judged (RFC 8446, 5.1).  After a forged header
+ * SMTP is asked to relay, before the farewell.  All jobs run at once.
  */
 #ifndef SIDECAR_PROBE_H
 #define SIDECAR_PROBE_H
 
+#include "dialect.h"
 #include "proxy_header.h"
 
 #include <stdint.h>
 
 struct error;
 
-enum probe_protocol { PROBE_SMTP, PROBE_IMAP, PROBE_POP3, PROBE_SIEVE };
+/* What came of a connection, whether that was wanted or not. */
+enum probe_answer {
+	PROBE_SERVED,     /* greeted, and answered the farewell; relayed nothing */
+	PROBE_RELAYS,     /* took a message for another's domain from a forged header */
+	PROBE_MISREAD,    /* greeted, and then took the header for a command, or went away */
+	PROBE_REFUSED,    /* said something that is no greeting */
+	PROBE_CLOSED,     /* closed or reset without a word */
+	PROBE_SILENT,     /* said nothing in time */
+	PROBE_UNREACHED,  /* there was no connection */
+	PROBE_IMPOSSIBLE, /* nothing could be tried: no socket, no memory, no address */
+	PROBE_ANSWER_COUNT
+};
 
 enum { PROBE_DETAIL_MAX = 256 };
 
 struct probe_job {
 	/* what to do */
-	const char *address; /* where the twin listens; "" for every address */
+	const char *address; /* where the server listens; "" for every address of this host */
+	/*
+	 * False: the twin is this host's; connect from 127.0.0.1 or ::1, which Dovecot
+	 * trusts, and name that as the client.  True: connect from where the way there
+	 * begins, and name a client that nobody is (RFC 5737, RFC 3849).
+	 */
+	bool is_remote;
 	uint16_t port;
 	enum probe_protocol protocol;
 	bool tls; /* implicit */
@@ -33,7 +52,8 @@ struct probe_job {
 	 */
 	bool first_line_is_enough;
 	/* what came of it */
-	bool up;
+	bool up; /* PROBE_SERVED */
+	enum probe_answer answer;
 	char detail[PROBE_DETAIL_MAX]; /* what the server said, or why not */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* proxy_header - what a balancer sends before the client's first byte. */
+/* proxy_header - what a balancer sends before the client's first byte, or what stands for it. */
 #include "proxy_header.h"
 
 #include <arpa/inet.h>
@@ -9,7 +9,10 @@
 static const char signature[] = "\r\n\r\n\0\r\nQUIT\n";
 enum { VERSION_2_LOCAL = 0x20, VERSION_2_PROXY = 0x21, FAMILY_TCP4 = 0x11, FAMILY_TCP6 = 0x21 };
 
-static const char *const names[] = { "v1", "v2", "LOCAL" };
+/* A line for those who read one, no signature for those who look for it, no command for any. */
+static const char garbage[] = "\x16\x03\x01 neither a header nor a command \xff\r\n";
+
+static const char *const names[] = { "v1", "v2", "LOCAL", "garbage", "none", "forged" };
 
 _Static_assert(sizeof(names) / sizeof(names[0]) == PROXY_HEADER_COUNT, "a name for each kind");
 
@@ -65,25 +68,47 @@ static void add_bytes(struct buf *out, const void *bytes, size_t n)
 	buf_add(out, span_make(bytes, n));
 }
 
-void proxy_header_add(enum proxy_header kind, const struct sockaddr *source,
-		      const struct sockaddr *destination, struct buf *out)
+static void add_v2_addresses(struct end from, struct end to, struct buf *out)
 {
-	struct end from, to;
-
-	if (kind == PROXY_HEADER_LOCAL) {
-		add_v2(VERSION_2_LOCAL, 0, 0, out);
-		return;
-	}
-	if (kind == PROXY_HEADER_V1) {
-		add_v1(source, destination, out);
-		return;
-	}
-	from = end_of(source);
-	to = end_of(destination);
-	add_v2(VERSION_2_PROXY, source->sa_family == AF_INET6 ? FAMILY_TCP6 : FAMILY_TCP4,
+	add_v2(VERSION_2_PROXY, from.bytes == sizeof(struct in6_addr) ? FAMILY_TCP6 : FAMILY_TCP4,
 	       2 * (from.bytes + sizeof(from.port)), out);
 	add_bytes(out, from.address, from.bytes);
 	add_bytes(out, to.address, to.bytes);
 	add_bytes(out, &from.port, sizeof(from.port));
 	add_bytes(out, &to.port, sizeof(to.port));
+}
+
+static void add_forged(const struct sockaddr *source, const struct sockaddr *destination,
+		       struct buf *out)
+{
+	const struct in_addr loopback = { htonl(INADDR_LOOPBACK) };
+	struct end from = end_of(source);
+
+	from.address = source->sa_family == AF_INET6 ? (const void *)&in6addr_loopback : &loopback;
+	add_v2_addresses(from, end_of(destination), out);
+}
+
+void proxy_header_add(enum proxy_header kind, const struct sockaddr *source,
+		      const struct sockaddr *destination, struct buf *out)
+{
+	switch (kind) {
+	case PROXY_HEADER_V1:
+		add_v1(source, destination, out);
+		return;
+	case PROXY_HEADER_V2:
+		add_v2_addresses(end_of(source), end_of(destination), out);
+		return;
+	case PROXY_HEADER_LOCAL:
+		add_v2(VERSION_2_LOCAL, 0, 0, out);
+		return;
+	case PROXY_HEADER_GARBAGE:
+		buf_add(out, span_make(garbage, sizeof(garbage) - 1));
+		return;
+	case PROXY_HEADER_FORGED:
+		add_forged(source, destination, out);
+		return;
+	case PROXY_HEADER_NONE:
+	case PROXY_HEADER_COUNT:
+		return;
+	}
 }

@@ -22,7 +22,7 @@ DOORS = {
     "event2/*": ["sidecar/probe.c", "sidecar/watcher.c", "sidecar/endpoint.c",
                  "sidecar/master_watch.c", "sidecar/mail_container.c",
                  "sidecar/worker_watch.c", "sidecar/watched_folders.c",
-                 "sidecar/rehearsal.c"],
+                 "sidecar/rehearsal.c", "sidecar/resolver.c"],
     "sha*.h": ["sidecar/digest.c"],
     "inotifytools/*": ["sidecar/folder_watch.c"],
     "sys/inotify.h": ["sidecar/folder_watch.c"],

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Commands, options, variables, exit statuses, files, messages: those of the program."""
+import json
 import re
 
 import pytest
 
-from documents import MANUAL, README, command_lines, diagnostics, items, pods, rows, section
+from documents import MANUAL, README, command_lines, diagnostics, items, listed, pods, rows, section
 from program import (SIDECAR, environment_variables, exit_statuses, help_tables, program_texts,
                      run)
 
@@ -74,10 +75,32 @@ def test_command_line_that_is_shown_is_one(where, words):
                 next(rest)
         elif name == "install":
             assert word.startswith("/") and next(rest, None) is None, (where, word)
+        elif name == "probe":
+            assert re.match(r"\w+=\S+:\d+$", word), (where, word)
         else:
             assert name is None and word in commands, (where, word)
             name, known = word, commands[word]
     assert name
+
+
+def test_every_field_of_a_probed_target_is_in_the_manual_and_no_other():
+    done = run("probe", "--json", "imap=127.0.0.1:1")  # nobody listens on port 1
+    assert done.returncode == 1, done
+    rows = json.loads(done.stdout)
+    assert rows and all(set(row) == set(listed("PROBING OTHER HOSTS")) for row in rows)
+
+
+def test_every_word_of_a_probed_target_is_in_the_manual():
+    text = section(MANUAL, "PROBING OTHER HOSTS")
+    for file, tables in (("probe_law.c", ("names", "answer_names")), ("proxy_header.c", ("names",)),
+                         ("probe_target.c", ("listeners",))):
+        source = (SIDECAR / file).read_text()
+        for table in tables:
+            body = re.search(rf"\b{table}\[\] = \{{(.*?)\}};", source, re.S)[1]
+            words = re.findall(r'"(\w+)"', body)
+            assert len(words) >= 3, table
+            for word in words:
+                assert re.search(rf"^\..*\b{word}\b", text, re.M), (table, word)
 
 
 def test_readme_shows_each_way_to_run_it():

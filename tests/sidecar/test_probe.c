@@ -141,7 +141,7 @@ static void a_server_that_takes_the_header_for_a_command_is_down(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(servers); i++) {
-		for (int header = 0; header < PROXY_HEADER_COUNT; header++) {
+		for (int header = 0; header < PROXY_HEADER_PROPER_COUNT; header++) {
 			struct talker talker =
 				talker_start("127.0.0.1", 0, answer_every_line, servers[i].words);
 			struct probe_job job = probing_job(&talker, servers[i].protocol);

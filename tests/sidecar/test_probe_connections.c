@@ -45,7 +45,7 @@ static void every_address_means_loopback(void **state)
 
 	(void)state;
 	job.address = "";
-	for (int header = 0; header < PROXY_HEADER_COUNT; header++) {
+	for (int header = 0; header < PROXY_HEADER_PROPER_COUNT; header++) {
 		job.header = (enum proxy_header)header;
 		probing_run(&job, PROBING_LONG_MS);
 		probing_assert(&job, true, "220 x");

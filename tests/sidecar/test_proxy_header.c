@@ -68,6 +68,14 @@ static const struct {
 			      "\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"
 			      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"
 			      "\x12\x34\xab\xcd") },
+	{ { PROXY_HEADER_FORGED, "198.51.100.7", 0x1234, "192.0.2.11", 0xabcd },
+	  SPAN_INIT(SIGNATURE "\x21\x11\x00\x0c\x7f\x00\x00\x01\xc0\x00\x02\x0b\x12\x34\xab\xcd") },
+	{ { PROXY_HEADER_FORGED, "2001:db8::1", 0x1234, "2001:db8::2", 0xabcd },
+	  SPAN_INIT(SIGNATURE "\x21\x21\x00\x24"
+			      "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"
+			      "\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02"
+			      "\x12\x34\xab\xcd") },
+	{ { PROXY_HEADER_NONE, "127.0.0.1", 1, "127.0.0.1", 2 }, SPAN_INIT("") },
 	{ { PROXY_HEADER_LOCAL, "127.0.0.1", 1, "127.0.0.1", 2 },
 	  SPAN_INIT(SIGNATURE "\x20\x00\x00\x00") },
 	{ { PROXY_HEADER_LOCAL, "::1", 1, "::1", 2 }, SPAN_INIT(SIGNATURE "\x20\x00\x00\x00") },
@@ -98,6 +106,24 @@ static void each_kind_has_its_name(void **state)
 	assert_string_equal(proxy_header_name(PROXY_HEADER_V1), "v1");
 	assert_string_equal(proxy_header_name(PROXY_HEADER_V2), "v2");
 	assert_string_equal(proxy_header_name(PROXY_HEADER_LOCAL), "LOCAL");
+	assert_string_equal(proxy_header_name(PROXY_HEADER_GARBAGE), "garbage");
+	assert_string_equal(proxy_header_name(PROXY_HEADER_NONE), "none");
+	assert_string_equal(proxy_header_name(PROXY_HEADER_FORGED), "forged");
+}
+
+static void garbage_is_a_line_that_begins_neither_header_nor_command(void **state)
+{
+	cleanup_buf struct buf out = BUF_INIT;
+	struct sockaddr_storage any = address_of("::1", 1);
+
+	(void)state;
+	proxy_header_add(PROXY_HEADER_GARBAGE, (struct sockaddr *)&any, (struct sockaddr *)&any,
+			 &out);
+	assert_true(out.len > 2);
+	assert_string_equal(span_end(buf_span(&out)) - 2, "\r\n");
+	assert_false(span_starts(buf_span(&out), "PROXY"));
+	assert_int_not_equal(out.data[0], '\r');
+	assert_int_not_equal(memcmp(out.data, "QUIT", 4), 0);
 }
 
 int main(void)
@@ -106,6 +132,7 @@ int main(void)
 		cmocka_unit_test(each_kind_and_family_is_as_the_specification_has_it),
 		cmocka_unit_test(a_header_is_added_to_what_the_buffer_holds),
 		cmocka_unit_test(each_kind_has_its_name),
+		cmocka_unit_test(garbage_is_a_line_that_begins_neither_header_nor_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

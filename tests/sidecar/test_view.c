@@ -3,10 +3,12 @@
 #include "tests/unit/unit.h"
 
 #include "sidecar/probe.h"
+#include "sidecar/probe_targets.h"
 #include "sidecar/settings.h"
 #include "sidecar/survey.h"
 #include "sidecar/view.h"
 #include "sidecar/view_status.h"
+#include "sidecar/view_targets.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -148,12 +150,75 @@ static void every_text_of_a_status_is_printable(void **state)
 		assert_true(*p == '\n' || (*p >= 0x20 && *p < 0x7f));
 }
 
+static struct probe_targets one_target(struct probe_targets_row *row)
+{
+	static const struct probe_target target = { .listener = "smtp",
+						    .host = "mail.test",
+						    .port = 25 };
+	static const struct probe_job job = { .detail = "220 \xff\x1b" };
+
+	*row = (struct probe_targets_row){ .target = &target,
+					   .address = "2001:db8::1",
+					   .own_address = "2001:db8::2",
+					   .expected = PROBE_LAW_SHUT,
+					   .header = PROXY_HEADER_V2,
+					   .meaning = PROBE_LAW_NOT_SHUT,
+					   .job = &job };
+	return (struct probe_targets){ .rows = row, .n_rows = 1 };
+}
+
+static void print_targets(const struct probe_targets *targets, bool json)
+{
+	struct capture capture;
+	int rc;
+
+	capture_begin(&capture);
+	rc = view_targets(targets, json, NULL);
+	capture_end(&capture);
+	assert_int_equal(rc, 0);
+}
+
+static void targets_with_any_bytes_are_json(void **state)
+{
+	struct probe_targets_row row;
+	struct probe_targets targets = one_target(&row);
+
+	(void)state;
+	print_targets(&targets, true);
+	assert_shown("\"answer\": \"220 " REPLACEMENT "\\u001B\"");
+	assert_shown("\"meaning\": \"it answers 2001:db8::2, which is not trusted");
+	targets.n_rows = 0;
+	print_targets(&targets, true);
+	assert_string_equal(printed, "[]\n");
+}
+
+static void a_wrong_target_has_a_row_and_a_sentence_that_no_terminal_obeys(void **state)
+{
+	struct probe_targets_row row;
+	struct probe_targets targets = one_target(&row);
+
+	(void)state;
+	print_targets(&targets, false);
+	assert_shown("LISTENER  HOST       ADDRESS      PORT  SENT  EXPECTED  RESULT  ANSWER\n");
+	assert_shown("smtp      mail.test  2001:db8::1  25    v2    shut      wrong   220 \\xff");
+	assert_shown("\n\nsmtp at 2001:db8::1 port 25 (v2): it answers 2001:db8::2, which");
+	assert_null(strchr(printed, '\x1b'));
+	row.meaning = PROBE_LAW_RIGHT;
+	print_targets(&targets, false);
+	assert_null(strstr(printed, "\n\n"));
+	targets.n_rows = 0;
+	print_targets(&targets, false);
+	assert_string_equal(printed, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plan_with_any_bytes_is_json),
 		cmocka_unit_test(a_plan_with_any_bytes_is_for_people),
 		cmocka_unit_test(a_probe_with_any_bytes_is_json),
+		cmocka_unit_test(targets_with_any_bytes_are_json),
+		cmocka_unit_test(a_wrong_target_has_a_row_and_a_sentence_that_no_terminal_obeys),
 		cmocka_unit_test(every_text_of_a_status_is_printable),
 	};
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* client_hello - the first bytes of TLS, as a client sends them. */
+#include "client_hello.h"
+
+#include "patchers/base/buf.h"
+
+void client_hello_add(struct buf *out)
+{
+	static const unsigned char extensions[] = {
+		0x00, 0x2b, 0x00, 0x05, 0x04, 0x03, 0x04, 0x03, 0x03, /* versions 1.3, 1.2 */
+		0x00, 0x0a, 0x00, 0x08, 0x00, 0x06, 0x00, 0x1d, 0x00, 0x17, 0x00, 0x18, /* groups */
+		0x00, 0x0b, 0x00, 0x02, 0x01, 0x00, /* point formats */
+		0x00, 0x0d, 0x00, 0x12, 0x00, 0x10, 0x04, 0x03, 0x08, 0x04, 0x04, 0x01,
+		0x05, 0x03, 0x08, 0x05, 0x05, 0x01, 0x08, 0x06, 0x06, 0x01, /* signatures */
+		0x00, 0x33, 0x00, 0x02, 0x00, 0x00,                         /* no key shares */
+	};
+	static const unsigned char suites[] = {
+		0x00, 0x12, 0x13, 0x01, 0x13, 0x02, 0x13, 0x03, 0xc0, 0x2b,
+		0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, 0x00, 0x9c, 0x00, 0x2f,
+	};
+	size_t body = 2 + 32 + 1 + sizeof(suites) + 2 + 2 + sizeof(extensions);
+
+	buf_add(out, span_make((const char[]){ 0x16, 0x03, 0x01, (char)((body + 4) >> 8),
+					       (char)(body + 4), 0x01, 0x00, (char)(body >> 8),
+					       (char)body, 0x03, 0x03 },
+			       11));
+	for (int i = 0; i < 32; i++) /* the random: nothing is encrypted with it */
+		buf_add_char(out, (char)(i * 7 + 1));
+	buf_add_char(out, 0x00); /* no session */
+	buf_add(out, span_make((const char *)suites, sizeof(suites)));
+	buf_add(out, span_make("\x01\x00", 2)); /* no compression */
+	buf_add_char(out, (char)(sizeof(extensions) >> 8));
+	buf_add_char(out, (char)sizeof(extensions));
+	buf_add(out, span_make((const char *)extensions, sizeof(extensions)));
+}
