@@ -39,6 +39,23 @@ All enabled listeners as a JSON list, Postfix's first.  Each has
 {{- toJson $external -}}
 {{- end -}}
 
+{{/*
+The ports of the internal Service as a YAML list; empty if there is no such Service.  In place, there are
+no ports without PROXY protocol.
+*/}}
+{{- define "postern.internalPorts" -}}
+{{- $ports := list -}}
+{{- if and .Values.service.internal.enabled (eq .Values.portMode "separate") -}}
+{{- range include "postern.listeners" . | fromJsonArray -}}
+{{- if .internal -}}
+{{- $ports = append $ports (dict "name" .name "port" (int .stock) "targetPort" .name "protocol" "TCP" "appProtocol" "tcp") -}}
+{{- end -}}
+{{- end -}}
+{{- $ports = concat $ports .Values.service.internal.extraPorts -}}
+{{- end -}}
+{{- toYaml $ports -}}
+{{- end -}}
+
 {{/* The type of the external Service; nothing if there is none. */}}
 {{- define "postern.externalType" -}}
 {{- $type := .Values.service.external.type -}}
