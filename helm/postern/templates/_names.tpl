@@ -19,8 +19,8 @@
 {{- end -}}
 
 {{- define "postern.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "postern.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "postern.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: mailserver
 {{- end -}}
 
@@ -41,8 +41,8 @@ The metadata of an object, without "metadata:".
 {{- define "postern.metadata" -}}
 {{- $annotations := mergeOverwrite (dict) (.root.Values.commonAnnotations | default dict) (.annotations | default dict) -}}
 {{- $labels := mergeOverwrite (include "postern.labels" .root | fromYaml) (.labels | default dict) -}}
-name: {{ .name | default (printf "%s%s" (include "postern.fullname" .root) (.suffix | default "")) }}
-namespace: {{ .namespace | default .root.Release.Namespace }}
+name: {{ .name | default (printf "%s%s" (include "postern.fullname" .root) (.suffix | default "")) | quote }}
+namespace: {{ .namespace | default .root.Release.Namespace | quote }}
 labels:
   {{- toYaml $labels | nindent 2 }}
 {{- with $annotations }}
