@@ -19,8 +19,7 @@
 {{- range include "postern.trustedNetworks" . | fromJsonArray -}}
 {{- $networks = append $networks (include "postern.confString" .) -}}
 {{- end -}}
-# Made by the Helm chart {{ .Chart.Name }}.  A change takes effect without a restart
-{{- if eq .Values.mode "init" }} of the cluster's objects, at the next start of the pod{{ end }}.
+# Made by the Helm chart {{ .Chart.Name }}.  A change takes effect {{ ternary "at the next start of the pod" "without a restart" (eq .Values.mode "init") }}.
 trusted-networks = { {{ join ", " $networks }} }
 {{- if .Values.allowAnyNetwork }}
 allow-any-network = true
