@@ -4,6 +4,7 @@
 {{- include "postern.validateMailserver" . -}}
 {{- include "postern.validateExposure" . -}}
 {{- include "postern.validatePorts" . -}}
+{{- include "postern.validateListeners" . -}}
 {{- include "postern.validateIngress" . -}}
 {{- include "postern.validateMetrics" . -}}
 {{- end -}}
@@ -78,8 +79,16 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.service.external.externalTrafficPolicy (not (has $type (list "LoadBalancer" "NodePort"))) -}}
-{{- fail "service.external.externalTrafficPolicy: set service.external.type to LoadBalancer or NodePort, or take it away" -}}
+{{- with .Values.service.external -}}
+{{- if and .externalTrafficPolicy (not (has $type (list "LoadBalancer" "NodePort"))) (not (and (eq $type "ClusterIP") .externalIPs)) -}}
+{{- fail "service.external.externalTrafficPolicy: set service.external.type to LoadBalancer or NodePort, or service.external.externalIPs, or take it away" -}}
+{{- end -}}
+{{- if and .healthCheckNodePort (ne .externalTrafficPolicy "Local") -}}
+{{- fail "service.external.healthCheckNodePort: set service.external.externalTrafficPolicy to Local, or take it away" -}}
+{{- end -}}
+{{- if and .externalIPs (not $type) -}}
+{{- fail "service.external.externalIPs: set service.external.type to ClusterIP, NodePort or LoadBalancer, or take them away" -}}
+{{- end -}}
 {{- end -}}
 {{- range include "postern.listeners" . | fromJsonArray -}}
 {{- if and .nodePort (not (has $type (list "LoadBalancer" "NodePort"))) -}}
@@ -102,24 +111,49 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Fails without any listener, for a port's name that is there twice, and for a port of the node that is not to be had. */}}
+{{- define "postern.validateListeners" -}}
+{{- $listeners := include "postern.listeners" . | fromJsonArray -}}
+{{- if not $listeners -}}
+{{- fail "listeners: set enabled on at least one: without any, postern has nothing to do" -}}
+{{- end -}}
+{{- $names := ternary (dict "metrics" "metrics") dict .Values.metrics.enabled -}}
+{{- range $listeners -}}
+{{- $of := printf "%s.%s" (ternary "listeners" "extraListeners" (hasKey $.Values.listeners .name)) .name -}}
+{{- range list .name .twinName | uniq -}}
+{{- if hasKey $names . -}}
+{{- fail (printf "%s: its port would be called %s, as that of %s is: set another name" $of . (get $names .)) -}}
+{{- end -}}
+{{- $_ := set $names . $of -}}
+{{- end -}}
+{{- if and $.Values.hostNetwork .hostPort (ne (int .hostPort) (int .twin)) -}}
+{{- fail (printf "%s.hostPort: %d: take it away: with hostNetwork the twin's own port, %d, is the node's" $of (int .hostPort) (int .twin)) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.mailserver.extraPorts -}}
+{{- if and .name (hasKey $names .name) -}}
+{{- fail (printf "mailserver.extraPorts: %s: the port of %s is called that: set another name" .name (get $names .name)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "postern.validatePorts" -}}
 {{- $inPod := list -}}
 {{- $nodePorts := list -}}
 {{- $hostPorts := list -}}
 {{- $shown := list -}}
-{{- if and .Values.metrics.enabled (ne .Values.mode "init") -}}
-{{- $inPod = append $inPod (dict "key" "metrics.port" "port" .Values.metrics.port) -}}
-{{- end -}}
 {{- $standard := keys .Values.listeners -}}
 {{- range $name, $listener := .Values.extraListeners -}}
 {{- if has $name $standard -}}
 {{- fail (printf "extraListeners.%s: set another name: listeners.%s is there" $name $name) -}}
 {{- end -}}
 {{- end -}}
+{{- range include "postern.listeners" . | fromJsonArray -}}
+{{- $inPod = append $inPod (dict "key" (printf "%s's stock service" .name) "port" .stock) -}}
+{{- end -}}
 {{- $amavis := dig "ENABLE_AMAVIS" 1 .Values.mailserver.env | toString -}}
 {{- range include "postern.listeners" . | fromJsonArray -}}
 {{- $of := ternary "listeners" "extraListeners" (has .name $standard) -}}
-{{- $inPod = append $inPod (dict "key" (printf "the stock port of %s" .name) "port" .stock) -}}
 {{- if eq $.Values.portMode "separate" -}}
 {{- $inPod = append $inPod (dict "key" (printf "%s.%s.twinPort" $of .name) "port" .twin) -}}
 {{- if and (eq (int .twin) 10025) (not (has $amavis (list "0" "false"))) -}}
@@ -131,6 +165,9 @@
 {{- if .external -}}
 {{- $shown = append $shown (dict "key" (printf "%s.%s.externalPort" $of .name) "port" .externalPort) -}}
 {{- end -}}
+{{- end -}}
+{{- if and .Values.metrics.enabled (ne .Values.mode "init") -}}
+{{- $inPod = append $inPod (dict "key" "metrics.port" "port" .Values.metrics.port) -}}
 {{- end -}}
 {{- range list $inPod $nodePorts $hostPorts $shown -}}
 {{- include "postern.validateUnique" (dict "ports" .) -}}
