@@ -5,7 +5,8 @@
 #   prepare.sh FROM TO [HOOK]
 #
 # A file of the same name that is there already, made by "setup" perhaps, becomes NAME.kept, and comes back
-# once it is no longer configured.  HOOK becomes user-patches.sh; yours becomes user-patches.own.sh, which HOOK runs.
+# once it is no longer configured.  If something put a file in the place of a link meanwhile, as sed -i does,
+# both are kept, the older as NAME.kept.~1~.  HOOK becomes user-patches.sh; yours becomes user-patches.own.sh, which HOOK runs.
 set -euo pipefail
 from=$1 to=$2 hook=${3-}
 patches=$to/user-patches.sh
@@ -22,16 +23,16 @@ if [[ -L $patches && $(readlink "$patches") == */postern/user-patches.sh ]]; the
 fi
 while IFS= read -r -d '' link; do
 	rm "$link"
-	[[ ! -e $link.kept ]] || mv "$link.kept" "$link"
+	[[ ! -e $link.kept && ! -L $link.kept ]] || mv "$link.kept" "$link"
 done < <(find "$to" -type l -lname "$from/*" -print0)
 
 # Through the links of the mounted folder, but not into the generations behind them.
 while IFS= read -r -d '' file; do
 	name=${file#./}
 	mkdir -p "$(dirname "$to/$name")"
-	if [[ -e $to/$name ]]; then
+	if [[ -e $to/$name || -L $to/$name ]]; then
 		say "$name: there already: kept as $name.kept"
-		mv "$to/$name" "$to/$name.kept"
+		mv -T --backup=numbered "$to/$name" "$to/$name.kept"
 	fi
 	ln -s "$from/$name" "$to/$name"
 	say "$name: from $from"
