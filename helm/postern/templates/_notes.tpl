@@ -52,6 +52,18 @@ trustedNetworks have to hold.
 {{- end }}
 {{- end -}}
 
+{{/* The next step where the twins are ports of the node, and there is no external Service. */}}
+{{- define "postern.notesNode" -}}
+What is in front of the twins (a HAProxy with "send-proxy-v2") connects to ports of the node:
+{{ range include "postern.listeners" . | fromJsonArray }}
+{{- if or .hostPort $.Values.hostNetwork }}
+  {{ .name }} on NODE:{{ ternary .twin .hostPort $.Values.hostNetwork | int }}
+{{- end }}
+{{- end }}
+
+Connections come from its address, or from a node's: that is what trustedNetworks have to hold.
+{{- end -}}
+
 {{/* "true" if all node ports are fixed. */}}
 {{- define "postern.notesFixed" -}}
 {{- $fixed := true -}}
@@ -82,16 +94,18 @@ that does not, service.spec.externalTrafficPolicy: Local, else Traefik itself do
 {{- else if eq $kind "ingressNginx" }}
 {{- if .Values.ingress.ingressNginx.createConfigMap }}
 The controller needs the option
---tcp-services-configmap={{ .Values.ingress.ingressNginx.namespace }}/{{ .Values.ingress.ingressNginx.configMapName }}, and these ports in its Service.
+--tcp-services-configmap={{ .Values.ingress.ingressNginx.namespace }}/{{ .Values.ingress.ingressNginx.configMapName }}, and its Service
+externalTrafficPolicy Local and these ports:
+{{- range $listeners }} {{ int .externalPort }}{{ end }}.
 {{- else }}
 In the values of ingress-nginx' chart:
-{{- end }}
 
   controller:
     service:
       externalTrafficPolicy: Local
   tcp:
     {{- include "postern.tcpServices" . | trim | nindent 4 }}
+{{- end }}
 
 ingress-nginx is retired: it gets no more releases. Consider ingress.kind traefik or gatewayApi.
 {{- else if eq $kind "haproxyTech" }}
