@@ -13,7 +13,9 @@ All enabled listeners as a JSON list, Postfix's first.  Each has
 {{- $all = append $all (merge (dict "name" $name "server" "postfix" "stock" (get $stock $name)) (get $.Values.listeners $name)) -}}
 {{- end -}}
 {{- range $name, $listener := .Values.extraListeners -}}
-{{- $all = append $all (merge (dict "name" $name "server" "postfix" "stock" $listener.stockPort) $listener (dict "enabled" true "internal" true "external" true "externalPort" $listener.stockPort)) -}}
+{{- /* Not "merge", which takes a false for one that is missing. */ -}}
+{{- $defaults := dict "name" $name "server" "postfix" "stock" $listener.stockPort "enabled" true "internal" true "external" true "externalPort" $listener.stockPort -}}
+{{- $all = append $all (mergeOverwrite $defaults $listener) -}}
 {{- end -}}
 {{- if not .Values.mailserver.smtpOnly -}}
 {{- range $name := list "imap" "imaps" "pop3" "pop3s" "sieve" -}}

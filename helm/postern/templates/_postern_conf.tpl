@@ -36,7 +36,7 @@ postfix {
 {{- include "postern.confServer" (list (merge (dict "name" $name) (get $.Values.listeners $name))) }}
 {{- end }}
 {{- range $name, $listener := .Values.extraListeners }}
-{{- include "postern.confServer" (list (merge (dict "name" ($listener.stockPort | int | toString)) $listener (dict "enabled" true))) }}
+{{- include "postern.confServer" (list (mergeOverwrite (dict "name" ($listener.stockPort | int | toString) "enabled" true) $listener)) }}
 {{- end }}
 }
 
