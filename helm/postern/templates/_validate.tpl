@@ -44,7 +44,7 @@
 {{- end -}}
 {{- range $kind := list "files" "secretFiles" -}}
 {{- range $path, $content := get $.Values.config $kind -}}
-{{- if or (hasPrefix "/" $path) (hasPrefix ".." $path) (contains "/../" $path) -}}
+{{- if or (hasPrefix "/" $path) (hasPrefix ".." $path) (contains "/../" (print $path "/")) -}}
 {{- fail (printf "config.%s.%s: set a path within /tmp/docker-mailserver" $kind $path) -}}
 {{- end -}}
 {{- end -}}
