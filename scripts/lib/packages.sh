@@ -19,6 +19,11 @@ readonly -a TEST_PACKAGES=(binutils ca-certificates clang clang-tidy git libcmoc
 	procps python3-pip python3-pytest python3-pytest-rerunfailures python3-pytest-timeout
 	python3-pytest-xdist python3-yaml shellcheck)
 
+# What the tests of images stand on.  podman's default runtime wants cgroups that not every machine
+# has; runc takes both kinds.
+# shellcheck disable=SC2034
+readonly -a CONTAINER_PACKAGES=(buildah podman qemu-user-static runc)
+
 readonly APT_LOCK_WAIT_S=300
 
 missing_packages() {
