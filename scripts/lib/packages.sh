@@ -5,6 +5,8 @@
 #
 #   need_packages PACKAGE...   sees to it that they are installed: as root it installs what is
 #                              missing, otherwise it prints the line for that and fails
+#   need_build_packages [ARCHITECTURE]     the same for a build, for another architecture too
+#   use_snapshot DATE [FOLDER]     makes apt take Debian as it was then
 #
 # None of them holds a service, so nothing is started on the machine.
 
@@ -23,6 +25,12 @@ readonly -a TEST_PACKAGES=(binutils ca-certificates clang clang-tidy git libcmoc
 # has; runc takes both kinds.
 # shellcheck disable=SC2034
 readonly -a CONTAINER_PACKAGES=(buildah podman qemu-user-static runc)
+
+# What `cmake --preset dev` and its tests need beyond these.
+# shellcheck disable=SC2034
+readonly -a UNIT_PACKAGES=(libcmocka-dev python3)
+
+readonly SNAPSHOT=http://snapshot.debian.org/archive
 
 readonly APT_LOCK_WAIT_S=300
 
@@ -61,4 +69,48 @@ need_packages() {
 		printf 'could not install: %s\n' "${missing[*]}" >&2
 		return 1
 	}
+}
+
+cross_compiler_of() {
+	case $1 in
+	amd64) echo gcc-x86-64-linux-gnu ;;
+	arm64) echo gcc-aarch64-linux-gnu ;;
+	*) printf 'no build for the architecture "%s": amd64 or arm64\n' "$1" >&2 && return 1 ;;
+	esac
+}
+
+# BUILD_PACKAGES on this machine for programs of another one: the libraries are that one's.  Its
+# own libc is among them; the cross compiler's recommended copy of libc is of another version.
+cross_packages() {
+	local package
+	for package in "${BUILD_PACKAGES[@]}"; do
+		case $package in
+		gcc) cross_compiler_of "$1" || return 1 ;;
+		lib*) printf '%s:%s\n' "$package" "$1" ;;
+		*) printf '%s\n' "$package" ;;
+		esac
+	done
+}
+
+need_build_packages() {
+	local native packages
+	native=$(dpkg --print-architecture)
+	if [[ ${1:-$native} == "$native" ]]; then
+		need_packages "${BUILD_PACKAGES[@]}"
+		return
+	fi
+	packages=$(cross_packages "$1") || return 1
+	dpkg --print-foreign-architectures | grep -qx "$1" || dpkg --add-architecture "$1" || return 1
+	# shellcheck disable=SC2086  # one package a word
+	need_packages $packages
+}
+
+# What a Release file says of its own validity has passed by then, so apt must not look.
+use_snapshot() {
+	local apt=${2:-/etc/apt} file
+	for file in "$apt"/sources.list "$apt"/sources.list.d/*.list "$apt"/sources.list.d/*.sources; do
+		[[ ! -f $file ]] || sed -E -i \
+			"s,https?://[^ ]*/(debian|debian-security)/?( |\$),$SNAPSHOT/\\1/$1/\\2," "$file" || return 1
+	done
+	printf 'Acquire::Check-Valid-Until "false";\n' >"$apt/apt.conf.d/99postern-snapshot"
 }
