@@ -69,6 +69,11 @@ def buildah(*arguments, **options):
     return run(["buildah", *map(str, arguments)], **options)
 
 
+def native_architecture():
+    """As Debian and the image formats call it."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+
+
 def base_image(release):
     """The name of an image of Debian 12 or 13 with no more than its essential packages and apt."""
     assert release in tree.RELEASES
