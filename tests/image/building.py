@@ -21,7 +21,8 @@ PACKAGES = "scripts/lib/packages.sh"
 PREPARED = """\
 FROM {base}
 COPY packages.sh /packages.sh
-RUN bash -c '. /packages.sh && {command}' && rm -rf /var/lib/apt/lists/*
+RUN bash -c '. /packages.sh && {command}' && apt-get clean && \\
+    rm -rf /var/lib/apt/lists/*
 """
 
 

@@ -94,7 +94,7 @@ def image_with(release, *packages):
         podman("build", "--quiet", "--network=host", "--tag", image, "-", timeout=MAKE_LIMIT_S,
                input=f"FROM {base}\nRUN apt-get -q update && DEBIAN_FRONTEND=noninteractive "
                      f"apt-get -q install --yes --no-install-recommends {text} && "
-                     "rm -rf /var/lib/apt/lists/*\n")
+                     "apt-get clean && rm -rf /var/lib/apt/lists/*\n")
     return image
 
 
