@@ -217,6 +217,18 @@ def test_what_replaced_a_link_is_kept_beside_what_was_kept_before(pod):
                            "postfix-accounts.cf.kept.~1~": "made by setup\n"}
 
 
+def test_what_replaces_a_link_at_every_start_does_not_pile_up(pod):
+    """docker-mailserver turns CR LF into LF by sed -i."""
+    pod.put("postfix-main.cf", "mine")
+    pod.configure(**{"postfix-main.cf": "a = b\r\n"})
+    for _ in range(4):
+        pod.start()
+        subprocess.run(["sed", "-i", "s/\r//", str(pod.dms / "postfix-main.cf")], check=True)
+    pod.start()
+    assert pod.found() == {"postfix-main.cf": "a = b\n", "postfix-main.cf.kept": "a = b\n",
+                           "postfix-main.cf.kept.~1~": "mine"}
+
+
 def test_a_link_to_nowhere_is_kept_like_a_file(pod):
     (pod.dms / "a").symlink_to("/nowhere")
     pod.configure(a="1")

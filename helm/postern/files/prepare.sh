@@ -32,7 +32,12 @@ while IFS= read -r -d '' file; do
 	mkdir -p "$(dirname "$to/$name")"
 	if [[ -e $to/$name || -L $to/$name ]]; then
 		say "$name: there already: kept as $name.kept"
-		mv -T --backup=numbered "$to/$name" "$to/$name.kept"
+		# What edits the file at every start shall not leave one more copy each time.
+		if [[ -f $to/$name && -f $to/$name.kept ]] && cmp -s "$to/$name" "$to/$name.kept"; then
+			rm "$to/$name"
+		else
+			mv -T --backup=numbered "$to/$name" "$to/$name.kept"
+		fi
 	fi
 	ln -s "$from/$name" "$to/$name"
 	say "$name: from $from"
