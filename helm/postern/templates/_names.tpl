@@ -69,8 +69,3 @@ annotations:
 {{- define "postern.tlsSecretName" -}}
 {{- .Values.tls.secretName | default (printf "%s-tls" (include "postern.fullname" .)) -}}
 {{- end -}}
-
-{{/* "true" or nothing: whether a value means yes, be it true, 1, "1" or "true". */}}
-{{- define "postern.isTrue" -}}
-{{- if has (. | toString | lower) (list "true" "1" "yes" "on") }}true{{ end -}}
-{{- end -}}

@@ -451,13 +451,13 @@ when they change.  Of docker-mailserver's own the names count: a new one has no 
 {{- toJson $items -}}
 {{- end -}}
 
-{{/* Files as data of a ConfigMap or Secret: a list of files, and whether those in sub-folders are meant.  Each ends in a line feed, else docker-mailserver tries to add one. */}}
+{{/* Files as data of a ConfigMap or Secret: a list of files, and whether those in sub-folders are meant.  Each ends in a line feed, and no line in CR LF, else docker-mailserver tries to change that, which undoes the link. */}}
 {{- define "postern.fileData" -}}
 {{- $inFolders := index . 1 -}}
 {{- $data := dict -}}
 {{- range $path, $content := index . 0 -}}
 {{- if eq (contains "/" $path) $inFolders -}}
-{{- $_ := set $data (replace "/" "__" $path) (printf "%s\n" ($content | trimSuffix "\n")) -}}
+{{- $_ := set $data (replace "/" "__" $path) (printf "%s\n" ($content | replace "\r\n" "\n" | trimSuffix "\n")) -}}
 {{- end -}}
 {{- end -}}
 {{- with $data }}{{ toYaml . }}{{ end -}}
