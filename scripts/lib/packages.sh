@@ -21,6 +21,11 @@ readonly -a TEST_PACKAGES=(binutils ca-certificates clang clang-tidy git libcmoc
 	procps python3-pip python3-pytest python3-pytest-rerunfailures python3-pytest-timeout
 	python3-pytest-xdist python3-yaml shellcheck)
 
+# What pods are run with beside podman: what holds their namespaces, what leads a Service's address to
+# them, and what makes certificates.
+# shellcheck disable=SC2034
+readonly -a POD_PACKAGES=(catatonit iptables openssl)
+
 # What the tests of images stand on.  podman's default runtime wants cgroups that not every machine
 # has; runc takes both kinds.
 # shellcheck disable=SC2034
