@@ -50,6 +50,12 @@ def workload(objects):
     return found[0]
 
 
+def service_port(objects, service, name):
+    """The number under which a Service shows a port."""
+    ports = find(objects, "Service", service)["spec"]["ports"]
+    return next(p["port"] for p in ports if p["name"] == name)
+
+
 def pod_port(objects, service, port):
     """The number in the pod that a port of a Service leads to; port is a name or a number."""
     ports = find(objects, "Service", service)["spec"]["ports"]
@@ -81,15 +87,19 @@ class Pod:
             self._make_volumes()
             for container in self.spec.get("initContainers", []):
                 self._run(container, "--rm")
-            undo.callback(podman.podman, "rm", "-f", "-t", "0", self.name, check=False)
-            podman.at_end("rm", "-f", "-t", "0", self.name)
-            container, = self.spec["containers"]
-            self._run(container, "--detach", "--name", self.name)
+            removal = ("rm", "--force", "--volumes", "--time=0", self.name)
+            undo.callback(podman.podman, *removal, check=False)
+            podman.at_end(*removal)
+            self._run_main()
             self._undo = undo.pop_all()
         return self
 
     def __exit__(self, *_):
         self._undo.close()
+
+    def _run_main(self):
+        container, = self.spec["containers"]
+        self._run(container, "--detach", "--name", self.name)
 
     # -- volumes
 
@@ -130,7 +140,7 @@ class Pod:
     # -- containers
 
     def _run(self, container, *options):
-        words = [*options, "--network=host", "--pull=never",
+        words = [*options, "--network=host", "--dns=127.0.0.1", "--pull=never",
                  *self._security(container), *self._mounts(container), *self._variables(container)]
         if "command" in container:
             words.append("--entrypoint=" + json.dumps(container["command"]))
@@ -164,9 +174,14 @@ class Pod:
                 + (":ro" if mount.get("readOnly") else "")
                 for mount in container.get("volumeMounts", [])]
 
-    @staticmethod
-    def _variables(container):
-        return [f"--env={one['name']}={one['value']}" for one in container.get("env", [])]
+    def _variables(self, container):
+        return [f"--env={one['name']}={self._value(one)}" for one in container.get("env", [])]
+
+    def _value(self, variable):
+        if "value" in variable:
+            return variable["value"]
+        wanted = variable["valueFrom"]["secretKeyRef"]
+        return self._secrets[wanted["name"]][wanted["key"]]
 
     def _podman(self, *words, **options):
         return podman.run(["nsenter", f"--net=/proc/{self._host.pid}/ns/net", "podman",
@@ -197,6 +212,11 @@ class Pod:
     def log(self):
         done = podman.podman("logs", self.name, check=False)
         return done.stdout + done.stderr
+
+    def replace_container(self):
+        """As kubelet does when a container was killed: another one, with the same volumes."""
+        podman.podman("rm", "--force", "--volumes", "--time=0", self.name)
+        self._run_main()
 
     def stop(self):
         """The exit status, after no more than the grace period."""

@@ -51,6 +51,6 @@ def dovecot():
     return _build("dovecot", os.path.join(FOLDER, "dovecot"), base)
 
 
-def postfix():
-    base = podman.image_with("trixie", "postfix", "supervisor")
+def postfix(release):
+    base = podman.image_with(release, "postfix", "supervisor")
     return _build("postfix", os.path.join(FOLDER, "postfix"), base)
