@@ -43,11 +43,12 @@ def dovecot(stage, certificates):
         yield pod
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postfix(stage, certificates, release):
-    """A running pod of the Postfix example."""
+    """A running pod of the Postfix example; its start takes a while, so it is one for all tests."""
     with cluster.Pod(stage.mail, cluster.kustomize("postfix/base"),
-                     {"postern": images.postern(), "docker.io/boky/postfix": images.postfix(release)},
+                     {"postern": images.postern(),
+                      "docker.io/boky/postfix": images.postfix(release)},
                      {"postfix-users": {"users": "alice@example.org:secret"},
                       "postfix-tls": certificates.make("first")}) as pod:
         pod.wait_ready()

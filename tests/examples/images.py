@@ -6,11 +6,18 @@ Each is made once and kept in the lab's storage; its name is made of what went i
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 
 from lab import mailhost, podman
 
+# The mail image of docker-mailserver's shape is that of the pod tests.
+sys.path.insert(0, os.path.join(mailhost.REPOSITORY, "tests", "pods"))
+import mail_image  # noqa: E402
+
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "images")
+COMPOSE_TOOLS = os.path.join(mailhost.REPOSITORY, "scripts", "lib", "compose-tools")
 BUILD_LIMIT_S = 900
 
 
@@ -32,16 +39,40 @@ def _build(kind, folder, base):
     if podman.podman("image", "exists", name, check=False).returncode != 0:
         podman.podman("build", "--quiet", "--network=none", "--build-arg", f"BASE={base}",
                       "--tag", name, folder, timeout=BUILD_LIMIT_S)
+        _forget_others(name)
     return name
 
 
-def postern():
-    """The image of container/Dockerfile's last stage: nothing but the program."""
+def _forget_others(name):
+    """Images that an older folder made; one that a container uses is left."""
+    names = podman.podman("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter",
+                          f"reference={name.rsplit(':', 1)[0]}").stdout.split()
+    for other in set(names) - {name}:
+        podman.podman("image", "rm", other, check=False)
+
+
+postern = mail_image.postern
+mail = mail_image.mail
+
+
+def _compose_tool(name):
+    folder = subprocess.run([COMPOSE_TOOLS], check=True, text=True, stdout=subprocess.PIPE,
+                            timeout=BUILD_LIMIT_S).stdout.strip()
+    return os.path.join(folder, name)
+
+
+def podman_compose():
+    """The path of the program, which is one file of Python."""
+    return _compose_tool("podman_compose.py")
+
+
+def traefik():
+    """Traefik's own binary, as its image has it."""
     with tempfile.TemporaryDirectory(prefix="postern-image-") as folder:
-        shutil.copy(mailhost.postern_binary(), os.path.join(folder, "postern"))
+        shutil.copy(_compose_tool("traefik"), folder)
         with open(os.path.join(folder, "Containerfile"), "w", encoding="ascii") as file:
-            file.write('FROM scratch\nCOPY postern /postern\nENTRYPOINT ["/postern"]\n')
-        return _build("postern", folder, "scratch")
+            file.write('FROM scratch\nCOPY traefik /traefik\nENTRYPOINT ["/traefik"]\n')
+        return _build("traefik", folder, "scratch")
 
 
 def dovecot():
@@ -53,4 +84,4 @@ def dovecot():
 
 def postfix(release):
     base = podman.image_with(release, "postfix", "supervisor")
-    return _build("postfix", os.path.join(FOLDER, "postfix"), base)
+    return _build(f"postfix-{release}", os.path.join(FOLDER, "postfix"), base)

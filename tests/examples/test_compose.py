@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""The compose example: run by podman, with Traefik itself in front of the mail image."""
+import re
+
+import pytest
+
+import compose
+import stage as on_stage
+from lab import evidence, mail_clients, mail_config, mailhost, proxy_client, wait
+
+EDGE_GATEWAY, INSIDE = "172.30.25.1", "mail-inside"
+TRUSTED = 'trusted-networks = { "172.30.25.2", "fd00:25::2" }'
+SERVICES = ["smtp", "submission", "submissions", "imap", "imaps", "sieve"]
+
+
+@pytest.fixture(scope="module")
+def machine(release, certificates):
+    with compose.Machine(certificates.make("mail.example.org"), release) as running:
+        running.wait_ready()
+        yield running
+
+
+def use(service, sock):
+    """What a user's program does with a service."""
+    mail_clients.use(service, sock, mail_config.USER, mail_config.PASSWORD, on_stage.careless_tls())
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_mail_log_has_the_clients_address(machine, service, family):
+    use(service, machine.client.connect(machine.address(family), mailhost.STOCK_PORTS[service]))
+    on_stage.wait_for_line(machine.mail_log,
+                           evidence.seen_on_twin(service, machine.client.address(family)))
+
+
+@pytest.mark.parametrize("service", ["submission", "imap", "imaps"])
+def test_neighbours_use_the_stock_ports_as_ever(machine, service):
+    address = machine.address_on(INSIDE)
+    gateway = address.rsplit(".", 1)[0] + ".1"
+    use(service, machine.connect(address, mailhost.STOCK_PORTS[service], source=gateway))
+    on_stage.wait_for_line(machine.mail_log, evidence.seen_on_stock(service, gateway))
+
+
+def speak(machine):
+    """What the twin of 143 says to a neighbour's PROXY header, or None."""
+    header = proxy_client.v2(machine.client.address())
+    with proxy_client.LineClient(machine.connect(
+            machine.address_on("mail-edge"), mailhost.TWIN_PORTS["imap"], source=EDGE_GATEWAY,
+            first_bytes=header)) as client:
+        return client.line()
+
+
+def test_a_neighbour_that_is_not_trusted_is_refused_until_it_is(machine):
+    assert speak(machine) is None
+    on_stage.wait_for_line(machine.mail_log,
+                           rf"haproxy: Client not trusted \(rip={re.escape(EDGE_GATEWAY)}\)")
+    before = machine.state("mailserver")["StartedAt"]
+    text = machine.read("postern/postern.conf")
+    assert TRUSTED in text
+    machine.write("postern/postern.conf",
+                  text.replace(TRUSTED, f'trusted-networks = {{ "{EDGE_GATEWAY}", "172.30.25.2" }}'))
+    wait.until(lambda: (speak(machine) or "").startswith("* OK"), "the neighbour to be trusted",
+               every=0.1, passing=(OSError,))
+    assert machine.state("mailserver")["StartedAt"] == before
+
+
+def test_traefik_has_nothing_to_complain_about(machine):
+    assert not re.search(r"\b(ERR|WRN|FTL)\b", machine.log("traefik")), machine.log("traefik")
+
+
+def test_the_mail_server_ends_with_0(machine):
+    machine.compose("stop", "mailserver")
+    assert machine.state("mailserver")["ExitCode"] == 0
