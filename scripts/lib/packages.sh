@@ -37,6 +37,10 @@ readonly -a UNIT_PACKAGES=(libcmocka-dev python3)
 
 readonly SNAPSHOT=http://snapshot.debian.org/archive
 
+# What the examples' tests need beside these: podman's networks, certificates, programs of PyPI.
+# shellcheck disable=SC2034
+readonly -a EXAMPLE_PACKAGES=(iptables netavark openssl python3-dotenv python3-pip python3-yaml)
+
 readonly APT_LOCK_WAIT_S=300
 
 missing_packages() {

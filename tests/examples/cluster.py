@@ -8,6 +8,7 @@
 A field of a pod that is not known here is an error: what is not carried out is not tested.
 """
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -18,6 +19,8 @@ import yaml
 from lab import kubelet, mailhost, podman, wait
 
 EXAMPLES = os.path.join(mailhost.REPOSITORY, "container", "examples", "kubernetes")
+CLUSTER_TOOLS = os.path.join(mailhost.REPOSITORY, "scripts", "lib", "cluster-tools")
+TOOLS_LIMIT_S = 1800
 WORKLOADS = ("StatefulSet", "Deployment")
 
 # Said to Kubernetes, of no meaning where there is one pod and no cluster.
@@ -25,10 +28,16 @@ _NOT_FOR_US = {"automountServiceAccountToken", "enableServiceLinks", "name", "po
                "startupProbe", "readinessProbe", "livenessProbe", "image", "resources"}
 
 
+@functools.cache
+def _tools():
+    done = subprocess.run([CLUSTER_TOOLS, "kustomize", "kubeconform"], check=True, text=True,
+                          stdout=subprocess.PIPE, timeout=TOOLS_LIMIT_S)
+    return done.stdout.strip()
+
+
 def tool(name):
-    """A program of the cluster's side; scripts/test installs it."""
-    cache = os.environ.get("POSTERN_CACHE", "/var/cache/postern")
-    return os.path.join(cache, "tools", name)
+    """A program of the cluster's side; built when it is not there."""
+    return os.path.join(_tools(), name)
 
 
 def kustomize(folder):
