@@ -26,9 +26,9 @@ void tool_set_limit(int ms)
 	limit_ms = ms;
 }
 
-/* Where Debian, and software built by hand, put programs. */
-static const char *const folders[] = { "/usr/sbin",      "/usr/bin", "/usr/local/sbin",
-				       "/usr/local/bin", "/sbin",    "/bin" };
+/* Where Debian, software built by hand, and the image of Dovecot's makers put programs. */
+static const char *const folders[] = { "/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin",
+				       "/sbin",     "/bin",     "/dovecot/sbin",   "/dovecot/bin" };
 
 static const char *const environment[] = {
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

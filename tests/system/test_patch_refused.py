@@ -89,6 +89,12 @@ JUDGES = {
 }
 
 
+def test_doveconf_is_found_where_dovecots_own_image_has_it(idle_lab, postern_built):
+    idle_lab.mail.shell("mkdir -p /dovecot/bin && mv /usr/bin/doveconf /dovecot/bin/")
+    idle_lab.mail.write("/etc/dovecot/conf.d/99-mistake.conf", "no_such_setting = 1\n")
+    refused(idle_lab, r"doveconf does not accept the configuration: .*no_such_setting")
+
+
 @pytest.mark.parametrize("server", JUDGES)
 def test_rejected_configuration_is_rolled_back_with_the_servers_words(lab, postern_built, server):
     """The server's own tool, made to refuse what postern adds and nothing else."""
