@@ -15,7 +15,7 @@ import tempfile
 import yaml
 
 import images
-from lab import mail_config, mailhost, netns, podman, wait
+from lab import mail_config, mailhost, netns, podman, proxy_client, wait
 
 EXAMPLE = os.path.join(mailhost.REPOSITORY, "container", "examples", "compose")
 MACHINE = ["198.51.100.1", "2001:db8:1::1"]
@@ -146,8 +146,13 @@ class Machine(netns.NetHost):
 
     def _is_routed(self):
         """A port of Traefik's without a route is closed as soon as it is opened."""
-        with self.client.connect(self.address(), 143) as sock:
-            return sock.recv(1) != b""
+        with proxy_client.LineClient(self.client.connect(self.address(), 143)) as client:
+            if client.line() is None:
+                return False
+            client.send("a LOGOUT")
+            while client.line() is not None:
+                pass
+            return True
 
     def mail_log(self):
         return self.exec("mailserver", "cat", "/var/log/mail/mail.log", check=False).stdout
