@@ -87,10 +87,10 @@ class Machine(netns.NetHost):
 
     def _start_engine(self, undo):
         log = undo.enter_context(open(os.path.join(self.folder, "engine.log"), "wb"))
-        engine = subprocess.Popen(self._inside("podman", "system", "service", "--time=0",
-                                               f"unix://{self._socket}"),
-                                  env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
-                                  stderr=log)
+        engine = subprocess.Popen(  # it ends with us, also when we are killed
+            self._inside("setpriv", "--pdeathsig=KILL", "podman", "system", "service", "--time=0",
+                         f"unix://{self._socket}"),
+            env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         undo.callback(_end, engine)
         wait.until(lambda: os.path.exists(self._socket), "the engine's socket", every=0.05)
 

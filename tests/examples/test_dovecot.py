@@ -100,6 +100,29 @@ def test_dovecots_own_settings_are_live(stage, dovecot):
     wait.until(greeting, "the new greeting", every=0.1, passing=(OSError,))
 
 
+POP3 = b"""
+service pop3-login {
+  chroot =
+  inet_listener pop3 {
+    port = 31110
+  }
+  inet_listener pop3s {
+    port = 31995
+    ssl = yes
+  }
+}
+"""
+
+
+def test_a_protocol_that_is_switched_on_gets_its_twins(stage, dovecot):
+    volume = dovecot.config_maps["dovecot-settings"]
+    before = volume.read()
+    assert b"protocols = imap sieve\n" in before["mail.conf"]
+    volume.write({"rootless.conf": before["rootless.conf"] + POP3,
+                  "mail.conf": before["mail.conf"].replace(b"imap sieve", b"imap pop3 sieve")})
+    stage.mail.wait_listening([31110, 31995, 10110, 10995])
+
+
 def test_a_renewed_certificate_is_shown(stage, dovecot, certificates):
     def shown():
         return on_stage.certificate_of(
