@@ -2,25 +2,31 @@
 """The compose example on a machine of its own: a network namespace with podman in it.
 
 Everything that podman does to a network, bridges and packet filters, it does in that namespace.
-The file is the example's own; images and the engine's socket are given by its variables.
+Its containers are the machine's alone, in a storage that takes images from the lab's; they end with
+the machine, and the machine with the test, also when that is killed.  The file is the example's
+own; images and the engine's socket are given by its variables.
 """
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
-import yaml
-
 import images
-from lab import mail_config, mailhost, netns, podman, proxy_client, wait
+from lab import mail_config, mailhost, netns, podman, processes, proxy_client, wait
 
 EXAMPLE = os.path.join(mailhost.REPOSITORY, "container", "examples", "compose")
 MACHINE = ["198.51.100.1", "2001:db8:1::1"]
 CLIENT = ["198.51.100.7", "2001:db8:1::7"]
 UP_LIMIT_S = 300
+# What podman has once for a whole machine, whatever its configuration says.
+OWN_FOLDERS = "/run/containers /run/netns"
+# The first process of the machine; all others end with it.
+FIRST = (f"mount -t proc proc /proc && mkdir -p {OWN_FOLDERS} && for folder in {OWN_FOLDERS}; do "
+         "mount -t tmpfs tmpfs $folder || exit 1; done; exec cat")
 
 
 class Machine(netns.NetHost):
@@ -31,17 +37,33 @@ class Machine(netns.NetHost):
         self.client = netns.NetHost("client", CLIENT)
         self._certificate = certificate
         self._release = release
-        self.project = podman.name("compose")
+        self._engine = None
+        self.project = "example"
+
+    def start(self):
+        self._holder = subprocess.Popen(
+            ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
+             "--propagation=private", "sh", "-c", FIRST],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+
+    def ready(self):
+        def first():
+            found = [pid for pid in processes.children(self._holder.pid)
+                     if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "cat"]
+            return found[0] if found else None
+
+        self.pid = wait.until(first, "the machine", every=0.01, passing=(OSError,))
 
     def __enter__(self):
         with contextlib.ExitStack() as undo:
             self.folder = undo.enter_context(
                 tempfile.TemporaryDirectory(prefix="postern-compose-", ignore_cleanup_errors=True))
+            undo.callback(lambda: self._engine and self._engine.wait(wait.LIMIT_S))
             self._make_network(undo)
             self._lay_folder()
             self._configure_podman()
-            self._start_engine(undo)
-            self._undo_containers(undo)
+            self._start_engine()
+            undo.callback(self.run, "podman", "rm", "--all", "--force", "--time=0", check=False)
             self.compose("up", "--detach", timeout=UP_LIMIT_S)
             self._undo = undo.pop_all()
         return self
@@ -70,32 +92,56 @@ class Machine(netns.NetHost):
 
     def _configure_podman(self):
         settings = podman.environment()
-        with open(settings["CONTAINERS_CONF"], encoding="utf-8") as file:
-            text = file.read()
-        path = os.path.join(self.folder, "containers.conf")
-        with open(path, "w", encoding="utf-8") as file:
-            # A compose file's containers have networks, and Traefik listens to the engine's events.
-            text = text.replace('netns = "none"', "").replace('events_logger = "none"', (
-                f'events_logger = "file"\nevents_logfile_path = "{self.folder}/events"'))
-            file.write(f'{text}[network]\nnetwork_backend = "netavark"\n'
-                       f'network_config_dir = "{self.folder}/networks"\n')
+        names = {"CONTAINERS_CONF": self._containers_conf(settings["CONTAINERS_CONF"]),
+                 "CONTAINERS_STORAGE_CONF": self._storage_conf(settings["CONTAINERS_STORAGE_CONF"])}
         self._socket = os.path.join(self.folder, "engine.sock")
         self._environment = {
-            **settings, "CONTAINERS_CONF": path, "DOCKER_SOCKET": self._socket,
+            **settings, **names, "DOCKER_SOCKET": self._socket,
             "POSTERN_IMAGE": images.postern(), "TRAEFIK_IMAGE": images.traefik(),
             "MAILSERVER_IMAGE": images.mail(self._release)}
 
-    def _start_engine(self, undo):
-        log = undo.enter_context(open(os.path.join(self.folder, "engine.log"), "wb"))
-        engine = subprocess.Popen(  # it ends with us, also when we are killed
-            self._inside("setpriv", "--pdeathsig=KILL", "podman", "system", "service", "--time=0",
-                         f"unix://{self._socket}"),
-            env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        undo.callback(_end, engine)
+    def _put(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def _containers_conf(self, labs):
+        """The lab's, with networks, and with events, to which Traefik listens."""
+        kept = [line for line in _lines(labs)
+                if not re.match(r"netns|events_logger|static_dir|volume_path|tmp_dir", line)]
+        return self._put("containers.conf", "\n".join([*kept, f"""\
+static_dir = "{self.folder}/storage/libpod"
+volume_path = "{self.folder}/storage/volumes"
+tmp_dir = "/run/containers/libpod"
+events_logger = "file"
+events_logfile_path = "{self.folder}/events"
+[network]
+network_backend = "netavark"
+network_config_dir = "{self.folder}/networks"
+"""]))
+
+    def _storage_conf(self, labs):
+        images_of_lab = re.search(r"^graphroot = (.*)$", "\n".join(_lines(labs)), re.M)[1]
+        return self._put("storage.conf", f"""\
+[storage]
+driver = "overlay"
+graphroot = "{self.folder}/storage"
+runroot = "/run/containers/storage"
+[storage.options]
+additionalimagestores = [{images_of_lab}]
+""")
+
+    def _start_engine(self):
+        with open(os.path.join(self.folder, "engine.log"), "wb") as log:
+            self._engine = subprocess.Popen(
+                self._inside("podman", "system", "service", "--time=0", f"unix://{self._socket}"),
+                env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait.until(lambda: os.path.exists(self._socket), "the engine's socket", every=0.05)
 
     def _inside(self, *command):
-        return ["nsenter", f"--net=/proc/{self.pid}/ns/net", *command]
+        return ["nsenter", f"--target={self.pid}", "--net", "--mount", "--pid", "--",
+                *command]
 
     def run(self, *command, **options):
         return podman.run(self._inside(*map(str, command)),
@@ -103,23 +149,8 @@ class Machine(netns.NetHost):
 
     # -- containers
 
-    def _services(self):
-        with open(os.path.join(self.example, "compose.yaml"), encoding="utf-8") as file:
-            return yaml.safe_load(file)
-
     def container(self, service):
         return f"{self.project}_{service}_1"
-
-    def _undo_containers(self, undo):
-        """Everything of the project, also when this process is killed."""
-        words = self._services()
-        volumes = [f"{self.project}_{name}" for name in words["volumes"]]
-        podman.at_end("volume", "rm", "--force", *volumes)
-        names = [self.container(name) for name in words["services"]]
-        podman.at_end("rm", "--force", "--volumes", "--time=0", *names)
-        undo.callback(self.run, "podman", "volume", "rm", "--force", *volumes, check=False)
-        undo.callback(self.run, "podman", "rm", "--force", "--volumes", "--time=0", *names,
-                      check=False)
 
     def compose(self, *words, **options):
         return self.run(sys.executable, images.podman_compose(), "--project-name", self.project,
@@ -181,10 +212,7 @@ class Machine(netns.NetHost):
             return file.read()
 
 
-def _end(process):
-    process.terminate()
-    try:
-        process.wait(wait.LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+
+def _lines(path):
+    with open(path, encoding="utf-8") as file:
+        return [line.strip() for line in file.read().splitlines()]
