@@ -57,8 +57,8 @@ def test_a_neighbour_that_is_not_trusted_is_refused_until_it_is(machine):
     before = machine.state("mailserver")["StartedAt"]
     text = machine.read("postern/postern.conf")
     assert TRUSTED in text
-    machine.write("postern/postern.conf",
-                  text.replace(TRUSTED, f'trusted-networks = {{ "{EDGE_GATEWAY}", "172.30.25.2" }}'))
+    machine.write("postern/postern.conf", text.replace(
+        TRUSTED, f'trusted-networks = {{ "{EDGE_GATEWAY}", "172.30.25.2" }}'))
     wait.until(lambda: (speak(machine) or "").startswith("* OK"), "the neighbour to be trusted",
                every=0.1, passing=(OSError,))
     assert machine.state("mailserver")["StartedAt"] == before
