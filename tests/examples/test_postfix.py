@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The Postfix example, on an image of the shape of boky/postfix."""
+import smtplib
+import ssl
+
 import pytest
 
 import cluster
 import controllers
 import stage as on_stage
-from lab import proxy_client, wait
+from lab import mail_clients, proxy_client, wait
 
 TWIN = "postfix/submission_proxied/smtpd"
 
@@ -67,11 +70,20 @@ def test_the_twin_follows_a_change_without_a_restart(stage, postfix):
     assert postfix.state()["StartedAt"] == before
 
 
-def test_a_renewed_certificate_reloads_postfix(postfix, certificates):
+def test_a_renewed_certificate_is_shown(stage, postfix, certificates):
+    def shown():
+        with mail_clients.Smtp(
+                stage.neighbour.connect(stage.mail.address(), port("postfix"))) as smtp:
+            smtp.starttls(context=on_stage.careless_tls())
+            return ssl.DER_cert_to_PEM_cert(smtp.sock.getpeercert(binary_form=True))
+
+    assert shown() == certificates.make("first")["tls.crt"]
     renewed = certificates.make("second")
     postfix.secrets["postfix-tls"].write({k: v.encode() for k, v in renewed.items()})
-    on_stage.wait_for_line(postfix.log, r"postern: notice: postfix: reloaded .*certificates?|"
-                                        r"/etc/postfix-tls")
+    on_stage.wait_for_line(postfix.log, r"postern: notice: /etc/postfix-tls: changed\n"
+                                        r"postern: notice: postfix: reloaded ")
+    wait.until(lambda: shown() == renewed["tls.crt"], "the new certificate", every=0.1,
+               passing=(OSError, smtplib.SMTPException))
     wait.until(lambda: postfix.probe("readinessProbe"), "the pod to be ready", every=0.1)
 
 
