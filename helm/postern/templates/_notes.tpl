@@ -38,7 +38,7 @@ that is what trustedNetworks have to hold.
 Nothing here tells it to send the PROXY protocol. Name your cloud by "cloud", or set the annotation in
 service.external.annotations. MetalLB, kube-vip and the like cannot send it: use them in front of an ingress.
 {{- end }}
-{{- if ne .Values.service.external.externalTrafficPolicy "Local" }}
+{{- if not (or (eq .Values.service.external.externalTrafficPolicy "Local") (get (include "postern.cloud" . | fromYaml) "direct")) }}
 With externalTrafficPolicy Cluster a node may pass a connection on to another: then it comes from that node.
 {{- end }}
 {{- else if eq $type "NodePort" }}
@@ -71,6 +71,15 @@ Connections come from its address, or from a node's: that is what trustedNetwork
 {{- if not .nodePort }}{{ $fixed = false }}{{ end -}}
 {{- end -}}
 {{- if $fixed }}true{{ end -}}
+{{- end -}}
+
+{{/* What belongs into a ConfigMap of TCP services that is somebody else's. */}}
+{{- define "postern.notesTcpServices" }}
+
+In that ConfigMap:
+
+  data:
+    {{- include "postern.tcpServices" . | trim | nindent 4 }}
 {{- end -}}
 
 {{/* What the ingress needs besides the objects of this chart. */}}
@@ -116,6 +125,9 @@ The controller needs the option
 The controller's Service needs these ports:
 {{- end }}
 {{- range $listeners }} {{ int .externalPort }}{{ end }}.
+{{- if and (eq .Values.ingress.haproxyTech.via "configMap") (not .Values.ingress.haproxyTech.createConfigMap) }}
+{{- include "postern.notesTcpServices" . }}
+{{- end }}
 {{- else if eq $kind "haproxyIngress" }}
 {{- if eq .Values.ingress.haproxyIngress.via "configMap" }}
 The controller needs the option
@@ -124,6 +136,9 @@ The controller needs the option
 The controller's Service needs these ports:
 {{- end }}
 {{- range $listeners }} {{ int .externalPort }}{{ end }}.
+{{- if and (eq .Values.ingress.haproxyIngress.via "configMap") (not .Values.ingress.haproxyIngress.createConfigMap) }}
+{{- include "postern.notesTcpServices" . }}
+{{- end }}
 {{- else if eq $kind "gatewayApi" }}
 {{- if .Values.ingress.gatewayApi.gateway.create }}
 The Gateway's address, for the MX record and for {{ .Values.mailserver.hostname }}:

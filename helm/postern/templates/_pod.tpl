@@ -187,6 +187,10 @@ lifecycle:
 resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with .Values.mailserver.resizePolicy }}
+resizePolicy:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 securityContext:
   {{- include "postern.mailserverSecurityContext" . | nindent 2 }}
 volumeMounts:

@@ -42,10 +42,20 @@
 {{- if and (eq .Values.tls.source "dms") (not (hasKey .Values.mailserver.env "SSL_TYPE")) (not .Values.mailserver.envFrom) -}}
 {{- fail "mailserver.env.SSL_TYPE: set it, because tls.source is dms; or choose another tls.source" -}}
 {{- end -}}
+{{- if .Values.persistence.shared.enabled -}}
+{{- range $name := list "data" "state" "config" "log" -}}
+{{- if get (get $.Values.persistence $name) "existingClaim" -}}
+{{- fail (printf "persistence.%s.existingClaim: take it away, or set persistence.shared.enabled to false: the shared claim holds everything" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $kind := list "files" "secretFiles" -}}
 {{- range $path, $content := get $.Values.config $kind -}}
 {{- if or (hasPrefix "/" $path) (hasPrefix ".." $path) (contains "/../" (print $path "/")) -}}
 {{- fail (printf "config.%s.%s: set a path within /tmp/docker-mailserver" $kind $path) -}}
+{{- end -}}
+{{- if and (contains "/" $path) (contains "__" $path) -}}
+{{- fail (printf "config.%s.%s: set a path without __, which stands for / in the names of its ConfigMap's keys" $kind $path) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -63,6 +73,9 @@
 {{- end -}}
 {{- if and (ne .Values.cloud "none") (ne $type "LoadBalancer") -}}
 {{- fail (printf "service.external.type: %s: leave it empty or set LoadBalancer, because cloud is %s" $type .Values.cloud) -}}
+{{- end -}}
+{{- if and (ne .Values.cloud "none") (ne .Values.ingress.kind "none") -}}
+{{- fail (printf "cloud: %s: set it to none, because ingress.kind is %s: the load balancer in front of the ingress is the ingress controller's" .Values.cloud .Values.ingress.kind) -}}
 {{- end -}}
 {{- if and $type (not (include "postern.externalListeners" . | fromJsonArray)) -}}
 {{- fail "listeners: set external on at least one that is enabled, or service.external.type to none" -}}
