@@ -2,8 +2,9 @@
 """Images for the pods: a mail image of docker-mailserver's shape, and postern's own.
 
 No registry is asked.  The mail image is a tree of the lab, a Debian release with its own Postfix and
-Dovecot, with the start scripts and the configuration of image/ over it; postern's is the binary and
-nothing else.  An image's name holds what it was made of, so one that is there is the right one.
+Dovecot, with the start scripts and the configuration of image/ over it; postern's is the stage
+`image` of container/Dockerfile over the binary under test.  An image's name holds what it was made
+of, so one that is there is the right one.
 """
 import contextlib
 import fcntl
@@ -17,6 +18,7 @@ import tempfile
 from lab import mail_config, mailhost, podman, tree
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "image")
+DOCKERFILE = os.path.join(mailhost.REPOSITORY, "container", "Dockerfile")
 # What no server needs, and where it would do most to the image's size.
 LEFT_OUT = ("usr/share/doc/*", "usr/share/locale/*", "usr/share/man/*", "var/cache/*",
             "var/lib/apt/*", "dev/*", ".postern-stamp")
@@ -126,13 +128,21 @@ def mail(release):
     return image
 
 
+def _image_stage():
+    """The stage of container/Dockerfile that makes the image, for a binary that lies beside it."""
+    with open(DOCKERFILE, encoding="utf-8") as file:
+        text = file.read()
+    stage = re.search(r"^FROM scratch AS image\n.*?^CMD [^\n]*\n", text, re.M | re.S)[0]
+    made, count = re.subn(r"^COPY --from=build \S+", "COPY postern", stage, flags=re.M)
+    assert count == 1, stage
+    return made
+
+
 def postern():
-    """The name of an image with the binary under test, as container/Dockerfile lays it out."""
+    """The name of postern's own image, with the binary under test."""
     with _alone(), tempfile.TemporaryDirectory(prefix="postern-image-") as folder:
         shutil.copy(mailhost.postern_binary(), os.path.join(folder, "postern"))
-        _write(folder, "Containerfile",
-               'FROM scratch\nCOPY postern /postern\nUSER 65532:65532\n'
-               'ENTRYPOINT ["/postern"]\n')
+        _write(folder, "Containerfile", _image_stage())
         image = f"localhost/postern:{_digest(folder)}"
         if not _exists(image):
             _build(image, folder)

@@ -11,7 +11,7 @@ import wire
 from lab import mailhost
 
 # Where a test's pod may be: its addresses.
-PLACES = {"trusted": wire.TRUSTED_TEST, "not trusted": wire.OUTSIDER}
+PLACES = {"trusted": wire.TRUSTED_TEST, "not trusted": wire.UNTRUSTED_TEST}
 PASSED, FAILED = 0, 1
 
 
