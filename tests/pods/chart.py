@@ -19,7 +19,7 @@ RELEASE, NAMESPACE = "mail", "post"
 # The last version whose sidecars are plain containers: the engine knows no others.
 KUBERNETES = "1.28.0"
 # A packet that is dropped costs a test of `helm test` this much.
-TEST_TIMEOUT_S = 10
+TEST_TIMEOUT_S = 6
 TLS_SECRET = "mail-tls"
 MAIL_IMAGE, POSTERN_IMAGE = "registry.example/mail", "registry.example/postern"
 MODES = ("entrypoint", "sidecar", "init")

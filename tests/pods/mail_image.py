@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Images for the pods: a mail image of docker-mailserver's shape, and postern's own.
 
-No registry is asked.  The mail image is a tree of the lab, a Debian release with its own Postfix and
-Dovecot, with the start scripts and the configuration of image/ over it; postern's is the stage
+No registry is asked.  The mail image is a tree of the lab, a Debian release with its own Postfix
+and Dovecot, with the start scripts and the configuration of image/ over it; postern's is the stage
 `image` of container/Dockerfile over the binary under test.  An image's name holds what it was made
 of, so one that is there is the right one.
 """

@@ -17,8 +17,8 @@ def all_serve(mail):
     host = mail_view.MailView(mail.release, mail.pod)
     mark = host.log.mark()
     for service, port in mailhost.TWIN_PORTS.items():
-        mail_clients.use(service, mail.connect(port, HEADER), stage_module.USER, stage_module.PASSWORD,
-                         mail.tls_context())
+        mail_clients.use(service, mail.connect(port, HEADER), stage_module.USER,
+                         stage_module.PASSWORD, mail.tls_context())
     for service in mailhost.TWIN_PORTS:
         host.log.wait_for(evidence.seen_on_twin(service, CLIENT), mark)
 
@@ -82,7 +82,8 @@ def test_upgrade_in_mode_init_is_another_pod_that_finds_all_data(play, release):
     new = play(release, chart.values("init", trustedNetworks=wire.OTHER_TRUSTED), heir_of=old)
     assert new.rendered.template() != old.rendered.template()
     sock = new.connect(mailhost.TWIN_PORTS["imap"], HEADER, new.stage.other_balancer)
-    assert mail_clients.imap_login(sock, stage_module.USER, stage_module.PASSWORD, new.tls_context(), False) == 1
+    assert mail_clients.imap_login(sock, stage_module.USER, stage_module.PASSWORD,
+                                   new.tls_context(), False) == 1
     assert new.greeting("imap", mailhost.TWIN_PORTS["imap"], HEADER) is None
 
 

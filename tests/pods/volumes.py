@@ -25,8 +25,9 @@ class Volumes:
     def _prepare(self, name, volume, rendered):
         payload = manifests.payload(rendered, volume)
         if payload is not None:
-            self._projections[name] = projection.Projection(os.path.join(self._root, "volumes", name))
-            self._projections[name].project(payload)
+            folder = projection.Projection(os.path.join(self._root, "volumes", name))
+            folder.project(payload)
+            self._projections[name] = folder
             self._report(f"volume {name}: a folder written as kubelet does")
         elif "persistentVolumeClaim" in volume:
             self._folder(self._path(name))
