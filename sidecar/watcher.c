@@ -66,12 +66,12 @@ static void arm(struct event *event, unsigned long ms)
 	evtimer_add(event, &after);
 }
 
-/* A failure of our own, once until another one comes. */
-static void say_once(struct watcher *w, const char *text)
+/* A failure of our own, or what is waited for: once until another one comes. */
+static void say_once(struct watcher *w, enum log_level level, const char *text)
 {
 	if (w->said && strcmp(w->said, text) == 0)
 		return;
-	log_error("%s", text);
+	log_write(level, "%s", text);
 	report_set_text(&w->said, text);
 }
 
@@ -131,7 +131,7 @@ static void start_look(struct watcher *w)
 		char text[ERROR_MSG_MAX + 64];
 
 		snprintf(text, sizeof(text), "cannot look at the mail host: %s", err.msg);
-		say_once(w, text);
+		say_once(w, LOG_LEVEL_ERROR, text);
 		state_take_failure(&w->state, text);
 		retry_later(w);
 		return;
@@ -227,7 +227,7 @@ static void watch_folders(struct watcher *w)
 	int rc = watched_folders_set(&w->folders, report, &w->own, &w->host.root, &err);
 
 	if (rc < 0)
-		say_once(w, err.msg);
+		say_once(w, LOG_LEVEL_ERROR, err.msg);
 	if (rc <= 0)
 		return;
 	watched_folders_say_deaf(&w->folders, report,
@@ -238,7 +238,7 @@ static void watch_folders(struct watcher *w)
 static void on_folders(void *arg, const struct error *err)
 {
 	if (err)
-		say_once(arg, err->msg);
+		say_once(arg, LOG_LEVEL_ERROR, err->msg);
 	look_soon(arg);
 }
 
@@ -297,7 +297,7 @@ static void take_report(struct watcher *w, struct report *report)
 
 static void take_death(struct watcher *w, const struct error *err)
 {
-	say_once(w, err->msg);
+	say_once(w, LOG_LEVEL_ERROR, err->msg);
 	state_take_failure(&w->state, err->msg);
 	w->all_touched = true;
 	retry_later(w);
@@ -363,9 +363,9 @@ static void on_find(evutil_socket_t fd, short what, void *arg)
 	}
 	rc = mail_container_find(&w->host, &err);
 	if (rc < 0)
-		say_once(w, err.msg);
+		say_once(w, LOG_LEVEL_ERROR, err.msg);
 	if (rc == 0)
-		say_once(w, "no mail container is to be seen yet: waiting for it");
+		say_once(w, LOG_LEVEL_NOTICE, "no mail container is to be seen: waiting for it");
 	if (rc != 1) {
 		arm(w->find, TARGET_WAIT_MS);
 		return;

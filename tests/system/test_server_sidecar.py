@@ -107,7 +107,7 @@ def test_starts_before_the_mail_container(idle_pod):
     p = Sidecar(idle_pod).start()
     status = p.wait_for(lambda s: s["counts"]["looks"] == 0, "postern to answer")
     assert status["root"] is None and not status["ready"], status
-    p.wait_line("no mail container is to be seen yet")
+    p.wait_line("notice: no mail container is to be seen")
     assert p.probe("--ready")[0] == 1 and p.probe("--live")[0] == 0
     idle_pod.replace_mail()
     before = idle_pod.mail.snapshot(*mailhost.CONFIGURATION)
