@@ -29,7 +29,7 @@ readonly -a POD_PACKAGES=(catatonit iptables openssl)
 # What the tests of images stand on.  podman's default runtime wants cgroups that not every machine
 # has; runc takes both kinds.
 # shellcheck disable=SC2034
-readonly -a CONTAINER_PACKAGES=(buildah podman qemu-user-static runc)
+readonly -a CONTAINER_PACKAGES=(buildah podman runc)
 
 # What `cmake --preset dev` and its tests need beyond these.
 # shellcheck disable=SC2034
