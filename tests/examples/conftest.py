@@ -12,7 +12,7 @@ pytest.register_assert_rewrite("lab")
 import lab as lab_package  # noqa: E402  (the path above comes first)
 import cluster  # noqa: E402
 import images  # noqa: E402
-import stage as stage_module  # noqa: E402
+import surroundings  # noqa: E402
 
 
 @pytest.fixture(scope="session", params=lab_package.RELEASES)
@@ -23,13 +23,13 @@ def release(request):
 @pytest.fixture(scope="session")
 def stage():
     """The pod network and who is on it."""
-    with stage_module.Stage() as made:
+    with surroundings.Stage() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    return stage_module.Certificates(tmp_path_factory.mktemp("certificates"))
+    return surroundings.Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import tempfile
 from lab import mailhost, podman
 
 # The mail image of docker-mailserver's shape is that of the pod tests.
-sys.path.insert(0, os.path.join(mailhost.REPOSITORY, "tests", "pods"))
+sys.path.append(os.path.join(mailhost.REPOSITORY, "tests", "pods"))  # behind our own
 import mail_image  # noqa: E402
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "images")

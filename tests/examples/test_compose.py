@@ -5,7 +5,7 @@ import re
 import pytest
 
 import compose
-import stage as on_stage
+import surroundings
 from lab import evidence, mail_clients, mail_config, mailhost, proxy_client, wait
 
 EDGE_GATEWAY, INSIDE = "172.30.25.1", "mail-inside"
@@ -22,14 +22,14 @@ def machine(release, certificates):
 
 def use(service, sock):
     """What a user's program does with a service."""
-    mail_clients.use(service, sock, mail_config.USER, mail_config.PASSWORD, on_stage.careless_tls())
+    mail_clients.use(service, sock, mail_config.USER, mail_config.PASSWORD, surroundings.careless_tls())
 
 
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_mail_log_has_the_clients_address(machine, service, family):
     use(service, machine.client.connect(machine.address(family), mailhost.STOCK_PORTS[service]))
-    on_stage.wait_for_line(machine.mail_log,
+    surroundings.wait_for_line(machine.mail_log,
                            evidence.seen_on_twin(service, machine.client.address(family)))
 
 
@@ -38,7 +38,7 @@ def test_neighbours_use_the_stock_ports_as_ever(machine, service):
     address = machine.address_on(INSIDE)
     gateway = address.rsplit(".", 1)[0] + ".1"
     use(service, machine.connect(address, mailhost.STOCK_PORTS[service], source=gateway))
-    on_stage.wait_for_line(machine.mail_log, evidence.seen_on_stock(service, gateway))
+    surroundings.wait_for_line(machine.mail_log, evidence.seen_on_stock(service, gateway))
 
 
 def speak(machine):
@@ -52,7 +52,7 @@ def speak(machine):
 
 def test_a_neighbour_that_is_not_trusted_is_refused_until_it_is(machine):
     assert speak(machine) is None
-    on_stage.wait_for_line(machine.mail_log,
+    surroundings.wait_for_line(machine.mail_log,
                            rf"haproxy: Client not trusted \(rip={re.escape(EDGE_GATEWAY)}\)")
     before = machine.state("mailserver")["StartedAt"]
     text = machine.read("postern/postern.conf")

@@ -4,7 +4,7 @@ import pytest
 
 import cluster
 import controllers
-import stage as on_stage
+import surroundings
 from lab import mail_clients, proxy_client, wait
 
 NETWORKS = 'trusted-networks = { "10.42.0.0/16", "fd00:42::/48" }'
@@ -19,7 +19,7 @@ def controller(request, stage):
 
 
 def log_in(sock, implicit):
-    tls = on_stage.careless_tls()
+    tls = surroundings.careless_tls()
     client = mail_clients.Imap(sock, tls if implicit else None)
     if not implicit:
         client.starttls(tls)
@@ -28,7 +28,7 @@ def log_in(sock, implicit):
 
 
 def seen(pod, program, address):
-    on_stage.wait_for_line(pod.log, rf" {program}: Info: Log(ged )?in: .*\brip={address},")
+    surroundings.wait_for_line(pod.log, rf" {program}: Info: Log(ged )?in: .*\brip={address},")
 
 
 def port(service, name):
@@ -43,7 +43,7 @@ def test_dovecot_sees_the_client_behind_the_controller(stage, dovecot, controlle
     seen(dovecot, "imap-login", stage.client.address())
     sieve = mail_clients.ManageSieve(
         stage.client.connect(address, cluster.service_port(objects, "dovecot-proxied", "sieve")),
-        on_stage.careless_tls())
+        surroundings.careless_tls())
     sieve.starttls()
     sieve.login("alice", "secret")
     sieve.close()
@@ -62,7 +62,7 @@ def test_a_neighbour_that_is_not_trusted_is_refused_until_it_is(stage, dovecot):
     with proxy_client.LineClient(
             stage.neighbour.connect(stage.mail.address(), twin, first_bytes=header)) as refused:
         assert refused.line() is None
-    on_stage.wait_for_line(dovecot.log, r"haproxy: Client not trusted \(rip=10\.43\.0\.66\)")
+    surroundings.wait_for_line(dovecot.log, r"haproxy: Client not trusted \(rip=10\.43\.0\.66\)")
 
     before = dovecot.state()["StartedAt"]
     volume = dovecot.config_maps["dovecot-postern"]
@@ -82,7 +82,7 @@ def test_a_neighbour_that_is_not_trusted_is_refused_until_it_is(stage, dovecot):
 
 def test_a_mistake_leaves_all_as_it_was(stage, dovecot):
     dovecot.config_maps["dovecot-postern"].write({"postern.conf": b"trusted-networks = {\n"})
-    on_stage.wait_for_line(dovecot.log, r"postern: error: /etc/postern/postern\.conf:\d+: ")
+    surroundings.wait_for_line(dovecot.log, r"postern: error: /etc/postern/postern\.conf:\d+: ")
     assert dovecot.probe("readinessProbe") and dovecot.probe("livenessProbe")
     log_in(stage.neighbour.connect(stage.mail.address(), port("dovecot", "imap")), False)
 
@@ -125,7 +125,7 @@ def test_a_protocol_that_is_switched_on_gets_its_twins(stage, dovecot):
 
 def test_a_renewed_certificate_is_shown(stage, dovecot, certificates):
     def shown():
-        return on_stage.certificate_of(
+        return surroundings.certificate_of(
             stage.neighbour.connect(stage.mail.address(), port("dovecot", "imaps")))
 
     assert shown() == certificates.make("first")["tls.crt"]

@@ -7,7 +7,7 @@ import pytest
 
 import cluster
 import controllers
-import stage as on_stage
+import surroundings
 from lab import mail_clients, proxy_client, wait
 
 TWIN = "postfix/submission_proxied/smtpd"
@@ -41,13 +41,13 @@ def test_postfix_sees_the_client_behind_the_controller(stage, postfix, controlle
     address, objects = controller
     public = cluster.service_port(objects, "postfix-proxied", "submission")
     assert talk(stage.client.connect(address, public)).startswith("220 mail.example.org")
-    on_stage.wait_for_line(postfix.log, rf"{TWIN}\[\d+\]: connect from \S+\[198\.51\.100\.7\]")
+    surroundings.wait_for_line(postfix.log, rf"{TWIN}\[\d+\]: connect from \S+\[198\.51\.100\.7\]")
 
 
 def test_neighbours_use_the_stock_port_as_ever(stage, postfix):
     reply = talk(stage.neighbour.connect(stage.mail.address(), port("postfix")), *ENVELOPE)
     assert reply.startswith("250 "), reply
-    on_stage.wait_for_line(postfix.log,
+    surroundings.wait_for_line(postfix.log,
                            r"postfix/smtpd\[\d+\]: connect from \S+\[10\.43\.0\.66\]")
 
 
@@ -74,13 +74,13 @@ def test_a_renewed_certificate_is_shown(stage, postfix, certificates):
     def shown():
         with mail_clients.Smtp(
                 stage.neighbour.connect(stage.mail.address(), port("postfix"))) as smtp:
-            smtp.starttls(context=on_stage.careless_tls())
+            smtp.starttls(context=surroundings.careless_tls())
             return ssl.DER_cert_to_PEM_cert(smtp.sock.getpeercert(binary_form=True))
 
     assert shown() == certificates.make("first")["tls.crt"]
     renewed = certificates.make("second")
     postfix.secrets["postfix-tls"].write({k: v.encode() for k, v in renewed.items()})
-    on_stage.wait_for_line(postfix.log, r"postern: notice: /etc/postfix-tls: changed\n"
+    surroundings.wait_for_line(postfix.log, r"postern: notice: /etc/postfix-tls: changed\n"
                                         r"postern: notice: postfix: reloaded ")
     wait.until(lambda: shown() == renewed["tls.crt"], "the new certificate", every=0.1,
                passing=(OSError, smtplib.SMTPException))
