@@ -155,6 +155,10 @@ The Gateway {{ include "postern.gatewayName" . }} needs these listeners, with pr
 
 Connections come from the controller's pods: trustedNetworks have to hold their network (or the nodes', if the
 controller uses the nodes' network).
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.twinPeers) }}
+Then every pod in that network may speak the PROXY protocol, and with Cilium none: name the controller's pods in
+networkPolicy.twinPeers.
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -134,13 +134,12 @@ liveness:
 {{- end }}
 {{- end -}}
 
-{{/* What docker-mailserver needs; SYS_PTRACE is postern's, to name who holds a port. */}}
+{{/* What docker-mailserver needs, and within Pod Security's "baseline" but for Fail2ban's.  postern has enough of it. */}}
 {{- define "postern.mailserverSecurityContext" -}}
 {{- if .Values.mailserver.securityContext -}}
 {{ toYaml .Values.mailserver.securityContext }}
 {{- else -}}
 {{- $add := list "CHOWN" "DAC_OVERRIDE" "FOWNER" "KILL" "MKNOD" "NET_BIND_SERVICE" "SETGID" "SETUID" "SYS_CHROOT" -}}
-{{- if eq .Values.mode "entrypoint" }}{{ $add = append $add "SYS_PTRACE" }}{{ end -}}
 {{- if .Values.mailserver.fail2ban }}{{ $add = concat $add (list "NET_ADMIN" "NET_RAW") -}}
 {{- end -}}
 runAsUser: 0
