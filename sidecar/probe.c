@@ -469,13 +469,15 @@ int probe_run(struct probe_job *jobs, size_t n_jobs, int limit_ms, bool retry, i
 		run.give_up = event_new(run.base, give_up_fd, EV_READ, on_give_up, &run);
 	if (!run.attempts || !run.limit || (give_up_fd >= 0 && !run.give_up))
 		return error_set(err, -ENOMEM, "out of memory");
-	evtimer_add(run.limit, &limit);
+	if (evtimer_add(run.limit, &limit) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
 	if (run.give_up)
 		event_add(run.give_up, NULL);
 	run.n_attempts = run.n_open = n_jobs;
 	for (size_t i = 0; i < n_jobs; i++) {
 		jobs[i].up = false;
 		jobs[i].detail[0] = '\0';
+		jobs[i].answer = PROBE_IMPOSSIBLE;
 		run.attempts[i] = (struct attempt){
 			.job = &jobs[i],
 			.run = &run,
@@ -484,7 +486,7 @@ int probe_run(struct probe_job *jobs, size_t n_jobs, int limit_ms, bool retry, i
 	}
 	for (size_t i = 0; i < n_jobs; i++)
 		start(&run.attempts[i]);
-	if (run.n_open > 0)
-		event_base_dispatch(run.base);
+	if (run.n_open > 0 && event_base_dispatch(run.base) < 0)
+		return error_set(err, -EIO, "the event loop has failed");
 	return 0;
 }

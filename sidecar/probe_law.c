@@ -83,7 +83,8 @@ static const enum probe_law_meaning laws[][SENT_COUNT][PROBE_ANSWER_COUNT] = {
 static const char *const sentences[] = {
 	[RIGHT] = "",
 	[NO_TWIN] = "it greets, and takes the header for a command: this is not a twin, the "
-		    "Service leads to the stock port, or what is between sends a header already",
+		    "Service leads to the stock port, or what is between sends a header already; "
+		    "or --timeout is shorter than its postscreen_greet_wait",
 	[NO_HEADER] = "it answers without a header: this is not a twin, the Service leads to the "
 		      "stock port, or what is between sends a header already",
 	[TURNED_AWAY] = "it is there, and turns us away in its own words: they say why, or its log",

@@ -112,6 +112,9 @@ static void judge(struct lookup *l, int trouble)
 		       evdns_err_to_string(l->trouble));
 	else if (l->name->n_addresses > 0)
 		finish(l, NULL, "");
+	else if (l->trouble_here) /* a later domain may hold another host of that name */
+		finish(l,
+		       "the name servers have no answer: ", evdns_err_to_string(l->trouble_here));
 	else
 		ask_next(l);
 }

@@ -14,7 +14,7 @@
 
 struct error;
 
-enum { RESOLVER_ADDRESSES_MAX = 32, RESOLVER_REASON_MAX = 160 };
+enum { RESOLVER_ADDRESSES_MAX = 64, RESOLVER_REASON_MAX = 160 };
 
 struct resolver_name {
 	const char *name; /* or an address, which stands for itself */

@@ -10,7 +10,7 @@
 
 /* A limit that is not reached, one that is, and one within which the others have answered. */
 enum { LONG_MS = 20000, SHORT_MS = 400, ENOUGH_MS = 3000, DNS_PORT = 53, HEADER_BYTES = 12 };
-enum { TYPE_A = 1, TYPE_AAAA = 28, RCODE_NAME_ERROR = 3 };
+enum { TYPE_A = 1, TYPE_AAAA = 28, RCODE_SERVER_FAILURE = 2, RCODE_NAME_ERROR = 3 };
 
 /* ---- a name server ---- */
 
@@ -27,6 +27,8 @@ static const struct record {
 	{ "silent.test", { NULL }, { NULL }, -1, -1 },
 	{ "half.test", { "192.0.2.5" }, { NULL }, 0, -1 },
 	{ "dms.mail.svc.cluster.test", { "10.43.0.1" }, { NULL }, 0, 0 },
+	{ "ill.good.test", { NULL }, { NULL }, RCODE_SERVER_FAILURE, RCODE_SERVER_FAILURE },
+	{ "ill.wild.test", { "192.0.2.66" }, { NULL }, 0, 0 },
 	{ "dms.wild.test", { "192.0.2.66" }, { "2001:db8::66" }, 0, 0 },
 };
 
@@ -211,6 +213,14 @@ static void one_kind_of_address_alone_is_not_passed_off_as_all(void **state)
 	find(&files, "half.test", LONG_MS, "!only one kind of its addresses");
 }
 
+static void a_domain_whose_server_fails_is_not_passed_over_for_the_next(void **state)
+{
+	struct resolver_files files = files_of(
+		*state, SERVER "search good.test wild.test\noptions timeout:1 attempts:1\n", "");
+
+	find(&files, "ill", LONG_MS, "!the name servers have no answer: ");
+}
+
 static void names_are_looked_for_at_once(void **state)
 {
 	struct resolver_files files = files_of(*state, SERVER, "192.0.2.9 local\n");
@@ -246,6 +256,9 @@ int main(void)
 			sandbox_tear_down),
 		cmocka_unit_test_setup_teardown(one_kind_of_address_alone_is_not_passed_off_as_all,
 						sandbox_set_up, sandbox_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_domain_whose_server_fails_is_not_passed_over_for_the_next, sandbox_set_up,
+			sandbox_tear_down),
 		cmocka_unit_test_setup_teardown(names_are_looked_for_at_once, sandbox_set_up,
 						sandbox_tear_down),
 	};
