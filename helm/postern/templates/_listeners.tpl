@@ -2,7 +2,7 @@
 
 {{/*
 All enabled listeners as a JSON list, Postfix's first.  Each has
-  name, server (postfix, dovecot), stock (its port), twin (its port in the pod),
+  name, stock (its port), twin (its port in the pod),
   twinName (of the container's port), internal, external, externalPort, nodePort, hostPort
 */}}
 {{- define "postern.listeners" -}}
@@ -10,16 +10,16 @@ All enabled listeners as a JSON list, Postfix's first.  Each has
 {{- $inPlace := eq .Values.portMode "inPlace" -}}
 {{- $all := list -}}
 {{- range $name := list "smtp" "submission" "submissions" -}}
-{{- $all = append $all (merge (dict "name" $name "server" "postfix" "stock" (get $stock $name)) (get $.Values.listeners $name)) -}}
+{{- $all = append $all (merge (dict "name" $name "stock" (get $stock $name)) (get $.Values.listeners $name)) -}}
 {{- end -}}
 {{- range $name, $listener := .Values.extraListeners -}}
 {{- /* Not "merge", which takes a false for one that is missing. */ -}}
-{{- $defaults := dict "name" $name "server" "postfix" "stock" $listener.stockPort "enabled" true "internal" true "external" true "externalPort" $listener.stockPort -}}
+{{- $defaults := dict "name" $name "stock" $listener.stockPort "enabled" true "internal" true "external" true "externalPort" $listener.stockPort -}}
 {{- $all = append $all (mergeOverwrite $defaults $listener) -}}
 {{- end -}}
 {{- if not .Values.mailserver.smtpOnly -}}
 {{- range $name := list "imap" "imaps" "pop3" "pop3s" "sieve" -}}
-{{- $all = append $all (merge (dict "name" $name "server" "dovecot" "stock" (get $stock $name)) (get $.Values.listeners $name)) -}}
+{{- $all = append $all (merge (dict "name" $name "stock" (get $stock $name)) (get $.Values.listeners $name)) -}}
 {{- end -}}
 {{- end -}}
 {{- $enabled := list -}}
