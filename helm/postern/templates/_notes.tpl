@@ -82,6 +82,20 @@ In that ConfigMap:
     {{- include "postern.tcpServices" . | trim | nindent 4 }}
 {{- end -}}
 
+{{/* What either controller of HAProxy needs: root, at (the values of its kind), option (that names the ConfigMap). */}}
+{{- define "postern.notesHaproxyController" }}
+{{- if eq .at.via "configMap" }}
+The controller needs the option
+--{{ .option }}={{ .at.namespace }}/{{ .at.configMapName }}, and its Service these ports:
+{{- else }}
+The controller's Service needs these ports:
+{{- end }}
+{{- range include "postern.externalListeners" .root | fromJsonArray }} {{ int .externalPort }}{{ end }}.
+{{- if and (eq .at.via "configMap") (not .at.createConfigMap) }}
+{{- include "postern.notesTcpServices" .root }}
+{{- end }}
+{{- end -}}
+
 {{/* What the ingress needs besides the objects of this chart. */}}
 {{- define "postern.notesIngress" -}}
 {{- $kind := .Values.ingress.kind -}}
@@ -118,27 +132,9 @@ In the values of ingress-nginx' chart:
 
 ingress-nginx is retired: it gets no more releases. Consider ingress.kind traefik or gatewayApi.
 {{- else if eq $kind "haproxyTech" }}
-{{- if eq .Values.ingress.haproxyTech.via "configMap" }}
-The controller needs the option
---configmap-tcp-services={{ .Values.ingress.haproxyTech.namespace }}/{{ .Values.ingress.haproxyTech.configMapName }}, and its Service these ports:
-{{- else }}
-The controller's Service needs these ports:
-{{- end }}
-{{- range $listeners }} {{ int .externalPort }}{{ end }}.
-{{- if and (eq .Values.ingress.haproxyTech.via "configMap") (not .Values.ingress.haproxyTech.createConfigMap) }}
-{{- include "postern.notesTcpServices" . }}
-{{- end }}
+{{- include "postern.notesHaproxyController" (dict "root" . "at" .Values.ingress.haproxyTech "option" "configmap-tcp-services") }}
 {{- else if eq $kind "haproxyIngress" }}
-{{- if eq .Values.ingress.haproxyIngress.via "configMap" }}
-The controller needs the option
---tcp-services-configmap={{ .Values.ingress.haproxyIngress.namespace }}/{{ .Values.ingress.haproxyIngress.configMapName }}, and its Service these ports:
-{{- else }}
-The controller's Service needs these ports:
-{{- end }}
-{{- range $listeners }} {{ int .externalPort }}{{ end }}.
-{{- if and (eq .Values.ingress.haproxyIngress.via "configMap") (not .Values.ingress.haproxyIngress.createConfigMap) }}
-{{- include "postern.notesTcpServices" . }}
-{{- end }}
+{{- include "postern.notesHaproxyController" (dict "root" . "at" .Values.ingress.haproxyIngress "option" "tcp-services-configmap") }}
 {{- else if eq $kind "gatewayApi" }}
 {{- if .Values.ingress.gatewayApi.gateway.create }}
 The Gateway's address, for the MX record and for {{ .Values.mailserver.hostname }}:
