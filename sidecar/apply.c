@@ -154,6 +154,57 @@ static int undo_change(const struct survey_request *request, const struct server
 	return rc;
 }
 
+/* ---- the gate ---- */
+
+static void say_gate(const struct gate *gate, const struct gate_ports *ports)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+
+	for (size_t i = 0; i < ports->n_items; i++)
+		buf_add_format(&text, "%s%u", i > 0 ? ", " : "", ports->items[i]);
+	if (ports->n_items == 0)
+		log_notice("gate: removed");
+	else
+		log_notice("gate: only trusted networks and this host reach the ports %s",
+			   buf_text(&text));
+	if (!gate->is_seen)
+		log_warning("gate: not in force: %s", gate->unseen_because.msg);
+}
+
+/* Before a port opens; the ports that close are guarded as long as they are open. */
+static int guard(struct survey *r, struct error *err)
+{
+	int rc = gate_guard(&r->gate, err);
+
+	if (rc > 0)
+		say_gate(&r->gate, &r->gate.meanwhile);
+	return rc < 0 ? rc : 0;
+}
+
+/* What is not open any more is not ours to guard. */
+static void settle_gate(struct survey *r)
+{
+	struct error err;
+	const bool was_changed = r->gate.was_changed;
+	int rc = gate_settle(&r->gate, &err);
+
+	if (rc < 0)
+		log_warning("%s", err.msg);
+	if (rc > 0 && !was_changed)
+		say_gate(&r->gate, &r->gate.then);
+}
+
+static void restore_gate(struct survey *r)
+{
+	const bool was_changed = r->gate.was_changed;
+	struct error err;
+
+	if (gate_restore(&r->gate, &err) < 0)
+		log_error("%s could not be put back", err.msg);
+	else if (was_changed)
+		log_notice("gate: the previous state is back");
+}
+
 /* Which changes of which servers are in force on disk. */
 struct written {
 	bool record[SURVEY_SERVERS];
@@ -264,12 +315,15 @@ static enum undone undo_changes(const struct survey_request *request, const stru
 static void roll_back(const struct survey_request *request, struct survey *r,
 		      const struct written *w)
 {
+	bool is_whole = true;
+
 	for (size_t i = SURVEY_SERVERS; i-- > 0;) {
 		struct server *server = &r->servers[i];
 		enum undone undone = undo_changes(request, server, w->n_changes[i]);
 		enum textfile_how how;
 		struct error err;
 
+		is_whole = is_whole && undone != UNDONE_NOT;
 		/* Overrides that stand there still are undone by the record of them. */
 		if (w->record[i] && undone == UNDONE_WHOLE &&
 		    swap_change(request, &server->record, true, &how, &err) < 0)
@@ -292,6 +346,8 @@ static void roll_back(const struct survey_request *request, struct survey *r,
 	}
 	if (!request->revert)
 		remove_made_directories(request, r);
+	if (is_whole) /* else the new ports may open still */
+		restore_gate(r);
 }
 
 /* What only an interruption would have needed is forgotten. */
@@ -309,13 +365,14 @@ static void settle_record(const struct survey_request *request, const struct ser
 }
 
 /* All servers follow their files. */
-static void settle(const struct survey_request *request, const struct survey *r)
+static void settle(const struct survey_request *request, struct survey *r)
 {
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
 		settle_record(request, &r->servers[i]);
 		if (survey_needs_work(&r->servers[i]))
 			pending_clear(&request->host->root, r->servers[i].kind->name);
 	}
+	settle_gate(r);
 }
 
 int apply_patch(const struct survey_request *request, struct survey *r, struct error *err)
@@ -328,6 +385,9 @@ int apply_patch(const struct survey_request *request, struct survey *r, struct e
 	if (rc < 0)
 		return rc;
 	r->began = true;
+	rc = guard(r, err);
+	if (rc < 0)
+		return rc;
 	rc = write_all(request, r, &written, err);
 	if (rc == 0 && !request->no_reload)
 		rc = reload_and_verify(r, &written, err);
@@ -393,5 +453,7 @@ int apply_revert(const struct survey_request *request, struct survey *r, struct 
 		settle_record(request, server);
 		pending_clear(&request->host->root, server->kind->name);
 	}
+	if (rc == 0 && !r->failed)
+		settle_gate(r);
 	return rc;
 }

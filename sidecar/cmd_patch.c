@@ -46,9 +46,6 @@ static int apply(const struct survey_request *request)
 	command_log_notes(&r.notes);
 	if (rc < 0)
 		return command_fail(&err);
-	if (rc == 1 && request->settings->gate == SETTINGS_GATE_AUTO)
-		log_notice("gate: not part of this version: let only the balancer reach the new "
-			   "ports, by a NetworkPolicy or a firewall");
 	if (rc == 0)
 		log_notice(
 			"nothing to do: everything is as wanted; nothing was written or reloaded");

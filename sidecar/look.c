@@ -317,7 +317,7 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 	}
 	look->out->changed |= rc == 1;
 	report_set_text(&look->out->mynetworks, protection_of_mynetworks(&inputs->settings));
-	report_set_text(&look->out->gate, protection_of_gate(&inputs->settings));
+	report_survey_gate(look->out, &r.gate);
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) /* one that starts may have read too early */
 		look->is_told[i] =
 			look->must_reload[i] && !r.servers[i].starting && !r.servers[i].left_out;
@@ -327,14 +327,6 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 	if (rc < 0)
 		return REPORT_FAILED;
 	return any_runs(&r) ? REPORT_CURRENT : REPORT_WAITING;
-}
-
-static enum report_outcome check_gate(const struct settings *settings, struct error *err)
-{
-	if (settings->gate != SETTINGS_GATE_REQUIRE)
-		return REPORT_CURRENT;
-	error_set(err, -EINVAL, SETTINGS_GATE_REFUSAL);
-	return REPORT_REFUSED;
 }
 
 /* What was written in another directory would be forgotten there. */
@@ -366,9 +358,6 @@ static enum report_outcome try_present(struct look *look, struct inputs *inputs,
 		return REPORT_REFUSED;
 	look->out->resync_s = inputs->settings.resync_s;
 	report_set_text(&look->out->listen, inputs->settings.listen);
-	outcome = check_gate(&inputs->settings, err);
-	if (outcome != REPORT_CURRENT)
-		return outcome;
 	outcome =
 		attempt(look, inputs, &look->request->previous->refused, &look->out->refused, err);
 	if (outcome != REPORT_NONE)
@@ -460,6 +449,7 @@ static void look_around(struct look *look, struct error *err)
 	report_set_text(&out->listen, previous->listen);
 	report_set_text(&out->mynetworks, previous->mynetworks);
 	report_set_text(&out->gate, previous->gate);
+	out->gate_in_force = previous->gate_in_force;
 	add_config_folder(look);
 	out->outcome = try_present(look, &inputs, err);
 	if (out->outcome == REPORT_CURRENT)

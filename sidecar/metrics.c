@@ -142,6 +142,7 @@ void metrics_print(const struct state *s, struct buf *out)
 	    s->watches.deaf);
 	one(out, "postern_inotify_overflows_total", "counter", "Lost inotify events.",
 	    s->watches.overflows);
-	one(out, "postern_gate_in_force", "gauge", "Whether the gate guards the twins.", 0);
+	one(out, "postern_gate_in_force", "gauge", "Whether the gate guards the twins.",
+	    s->report.gate_in_force);
 	print_supervisor(s, out);
 }

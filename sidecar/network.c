@@ -2,8 +2,11 @@
 /* network - what kind of network namespace this is. */
 #include "network.h"
 
+#include "process.h"
+
 #include <dirent.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char folder[] = "/sys/class/net";
@@ -35,4 +38,14 @@ bool network_is_of_a_node(char *out, size_t size)
 	if (dir)
 		closedir(dir);
 	return found;
+}
+
+bool network_is_of(pid_t pid)
+{
+	char path[PROCESS_PATH_MAX];
+	struct stat ours, theirs;
+
+	return stat("/proc/self/ns/net", &ours) == 0 &&
+	       stat(process_path(pid, "ns/net", path), &theirs) == 0 &&
+	       ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
 }

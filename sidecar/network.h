@@ -5,11 +5,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /*
  * Whether the namespace has hardware or a bridge of its own, as a node's has
  * and a pod's has not.  The first such interface's name goes to `out`.
  */
 bool network_is_of_a_node(char *out, size_t size);
+
+/* Whether this network namespace is that process's, too; no when that cannot be seen. */
+bool network_is_of(pid_t pid);
 
 #endif

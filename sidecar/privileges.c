@@ -17,6 +17,7 @@ static const struct {
 	[PRIVILEGE_DAC_OVERRIDE] = { CAP_DAC_OVERRIDE, "DAC_OVERRIDE" },
 	[PRIVILEGE_FOWNER] = { CAP_FOWNER, "FOWNER" },
 	[PRIVILEGE_KILL] = { CAP_KILL, "KILL" },
+	[PRIVILEGE_NET_ADMIN] = { CAP_NET_ADMIN, "NET_ADMIN" },
 	[PRIVILEGE_NET_BIND_SERVICE] = { CAP_NET_BIND_SERVICE, "NET_BIND_SERVICE" },
 	[PRIVILEGE_SYS_CHROOT] = { CAP_SYS_CHROOT, "SYS_CHROOT" },
 	[PRIVILEGE_SYS_PTRACE] = { CAP_SYS_PTRACE, "SYS_PTRACE" },
@@ -44,6 +45,8 @@ static const struct privilege_use uses[] = {
 	  "reload a server that does not run as root" },
 	{ PRIVILEGE_NET_BIND_SERVICE, EVERY_WAY, false,
 	  "try whether a server could bind a port below 1024" },
+	{ PRIVILEGE_NET_ADMIN, EVERY_WAY, false,
+	  "keep everybody but the trusted networks from the twins (the gate)" },
 	{ PRIVILEGE_SYS_PTRACE, PRIVILEGES_PATCH | PRIVILEGES_RUN, false,
 	  "see for certain which process holds a port" },
 };

@@ -12,12 +12,6 @@ const char *protection_of_mynetworks(const struct settings *settings)
 	return "in force";
 }
 
-const char *protection_of_gate(const struct settings *settings)
-{
-	return settings->gate == SETTINGS_GATE_OFF ? "off"
-						   : "not in force: not part of this version";
-}
-
 const char *protection_of_policy(void)
 {
 	return "cannot be seen from here";

@@ -11,9 +11,6 @@ struct settings;
 /* Twins have an empty mynetworks. */
 const char *protection_of_mynetworks(const struct settings *settings);
 
-/* A packet filter lets only the trusted networks in. */
-const char *protection_of_gate(const struct settings *settings);
-
 /* The cluster's NetworkPolicy. */
 const char *protection_of_policy(void);
 

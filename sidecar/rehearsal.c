@@ -4,6 +4,7 @@
 
 #include "look.h"
 #include "report.h"
+#include "timer.h"
 
 #include <event2/event.h>
 
@@ -60,11 +61,9 @@ void rehearsal_release(struct rehearsal *r)
 
 void rehearsal_soon(struct rehearsal *r)
 {
-	const struct timeval after = { .tv_usec = QUIET_MS * 1000L };
-
 	r->is_stale = true;
 	if (!worker_watch_is_busy(&r->worker))
-		evtimer_add(r->quiet, &after);
+		timer_set(r->quiet, QUIET_MS);
 }
 
 bool rehearsal_await(struct rehearsal *r)

@@ -221,6 +221,7 @@ int report_print(const struct report *report, struct buf *out, struct error *err
 	pack_text(out, report->listen);
 	pack_text(out, report->mynetworks);
 	pack_text(out, report->gate);
+	pack_number(out, report->gate_in_force);
 	pack_bytes(out, buf_span(&report->good));
 	pack_number(out, report->micros);
 	for (size_t i = 0; i < REPORT_SERVERS; i++)
@@ -332,6 +333,7 @@ static void unpack_report(struct unpacker *u, struct report *out)
 	out->listen = unpack_text(u);
 	out->mynetworks = unpack_text(u);
 	out->gate = unpack_text(u);
+	out->gate_in_force = unpack_bool(u);
 	buf_add(&out->good, unpack_bytes(u));
 	out->micros = unpack_number(u);
 	for (size_t i = 0; i < REPORT_SERVERS; i++)
@@ -374,6 +376,14 @@ static const char *why_not_ready(const struct report_server *server, bool is_wai
 	if (!server->running)
 		return is_waited_for ? "is not running" : NULL;
 	return server->verified ? NULL : "its twins are not proven";
+}
+
+bool report_any_starts(const struct report *report)
+{
+	for (size_t i = 0; i < REPORT_SERVERS; i++)
+		if (report->servers[i].starting)
+			return true;
+	return false;
 }
 
 bool report_is_ready(const struct report *report, bool dovecot_was_seen, struct buf *why)

@@ -76,7 +76,8 @@ struct report {
 	char *reason;               /* of a refusal or failure; "" */
 	uint32_t resync_s;
 	char *listen;
-	char *mynetworks, *gate; /* how far these protect the twins, see protection.h */
+	char *mynetworks, *gate; /* how far these protect the twins, see protection.h, gate.h */
+	bool gate_in_force;
 	struct buf good;         /* the last good inputs, see look.c; empty: none yet */
 	uint64_t micros;         /* how long it took */
 	struct report_server servers[REPORT_SERVERS];
@@ -122,6 +123,9 @@ int report_parse(struct span bytes, struct report *out, struct error *err);
  * reason is put into `why` ("" else).
  */
 bool report_is_ready(const struct report *report, bool dovecot_was_seen, struct buf *why);
+
+/* Whether a server's master process does not take signals yet. */
+bool report_any_starts(const struct report *report);
 
 extern const char *const report_server_names[REPORT_SERVERS];
 

@@ -2,6 +2,7 @@
 /* report_survey - what a survey found, as a part of the report of a look. */
 #include "report_survey.h"
 
+#include "patchers/base/cleanup.h"
 #include "report.h"
 #include "server.h"
 #include "survey.h"
@@ -100,6 +101,15 @@ void report_survey(struct report *out, const struct report *previous, const stru
 			report_twin_state(out, previous, i, server, &server->twins[k]);
 	}
 	report_survey_folders(out, r);
+}
+
+void report_survey_gate(struct report *out, const struct gate *gate)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+
+	gate_describe(gate, &text);
+	report_set_text(&out->gate, buf_text(&text));
+	out->gate_in_force = gate_is_in_force(gate);
 }
 
 void report_survey_reloads(struct report *out, const struct survey *r)

@@ -8,6 +8,7 @@
 #ifndef SIDECAR_REPORT_SURVEY_H
 #define SIDECAR_REPORT_SURVEY_H
 
+struct gate;
 struct report;
 struct survey;
 
@@ -17,6 +18,9 @@ struct survey;
  * in `previous`.
  */
 void report_survey(struct report *out, const struct report *previous, const struct survey *r);
+
+/* How far the gate is in force. */
+void report_survey_gate(struct report *out, const struct gate *gate);
 
 /* Its folders alone: of an attempt that is not in force. */
 void report_survey_folders(struct report *out, const struct survey *r);

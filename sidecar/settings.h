@@ -24,10 +24,6 @@ struct rootfs;
 #define SETTINGS_DEFAULT_OVERRIDES "/tmp/docker-mailserver"
 #define SETTINGS_NETWORKS_VARIABLE "POSTERN_TRUSTED_NETWORKS"
 
-/* Until the gate is there, a promise of it cannot be kept. */
-#define SETTINGS_GATE_REFUSAL                                                                      \
-	"gate = \"require\": this version has no gate, so the ports are not opened"
-
 enum settings_gate { SETTINGS_GATE_AUTO, SETTINGS_GATE_REQUIRE, SETTINGS_GATE_OFF };
 
 struct settings_postfix {

@@ -20,6 +20,7 @@ void survey_release(struct survey *r)
 	for (size_t i = 0; i < SURVEY_SERVERS; i++)
 		if (r->servers[i].kind)
 			server_release(&r->servers[i]);
+	gate_release(&r->gate);
 	notes_release(&r->notes);
 	*r = (struct survey)SURVEY_INIT;
 }
@@ -65,6 +66,7 @@ static void attempt_digest(const struct survey_request *request, const struct su
 
 	digest_start(&d);
 	digest_add_digest(&d, &request->watched);
+	gate_digest(&r->gate, &d);
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
 		const struct server *server = &r->servers[i];
 
@@ -118,6 +120,44 @@ static int survey_server(const struct survey_request *request, size_t i, struct 
 	return 0;
 }
 
+/* How far the gate is not what one would expect of it. */
+static void note_gate(struct survey *r)
+{
+	const struct gate *gate = &r->gate;
+
+	if (gate->mode == SETTINGS_GATE_OFF || gate->is_seen || gate->then.n_items == 0)
+		return;
+	notes_add(&r->notes, NOTE_WARNING,
+		  "gate: not in force: %s: let only the balancer reach the twins, by a "
+		  "NetworkPolicy or a firewall",
+		  gate->unseen_because.msg);
+}
+
+static int survey_gate(const struct survey_request *request, struct survey *r, struct error *err)
+{
+	const struct gate_request gate_request = {
+		.host = request->host,
+		.settings = request->settings,
+		.servers = r->servers,
+		.n_servers = SURVEY_SERVERS,
+		.revert = request->revert,
+		.no_reload = request->no_reload,
+	};
+	struct error why;
+	int rc = gate_look(&gate_request, &r->gate, &why);
+
+	if (rc == 0 && !request->revert)
+		note_gate(r);
+	if (rc < 0 && request->revert) {
+		r->failed = true;
+		notes_add(&r->notes, NOTE_WARNING, "%s", why.msg);
+		return 0;
+	}
+	if (rc < 0 && err)
+		*err = why;
+	return rc;
+}
+
 int survey_take(const struct survey_request *request, struct survey *out, struct error *err)
 {
 	bool any = false;
@@ -135,6 +175,12 @@ int survey_take(const struct survey_request *request, struct survey *out, struct
 		if (rc < 0)
 			return rc;
 		any = any || out->servers[i].present;
+	}
+	if (any || request->revert) {
+		int rc = survey_gate(request, out, err);
+
+		if (rc < 0)
+			return rc;
 	}
 	attempt_digest(request, out, &out->attempt);
 	if (any)
@@ -165,7 +211,7 @@ bool survey_differs(const struct survey *r)
 	for (size_t i = 0; i < SURVEY_SERVERS; i++)
 		if (survey_needs_work(&r->servers[i]) || r->servers[i].has_record)
 			return true;
-	return false;
+	return gate_differs(&r->gate);
 }
 
 int survey_diff(const struct survey *r, struct buf *out, struct error *err)

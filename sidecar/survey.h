@@ -5,6 +5,7 @@
 #ifndef SIDECAR_SURVEY_H
 #define SIDECAR_SURVEY_H
 
+#include "gate.h"
 #include "patchers/base/notes.h"
 #include "server.h"
 
@@ -37,6 +38,7 @@ struct survey_request {
 
 struct survey {
 	struct server servers[SURVEY_SERVERS];
+	struct gate gate;
 	struct notes notes;
 	bool failed; /* revert: a server could not be read; see notes */
 	/* Of what would be done: the same digest, the same attempt. */
@@ -47,7 +49,7 @@ struct survey {
 
 #define SURVEY_INIT                                                                                \
 	{                                                                                          \
-		0                                                                                  \
+		.gate = GATE_INIT                                                                  \
 	}
 
 /*
@@ -58,7 +60,7 @@ struct survey {
 int survey_take(const struct survey_request *request, struct survey *out, struct error *err);
 void survey_release(struct survey *r);
 
-/* Whether any file would change. */
+/* Whether any file would change, a server is to be told, or the gate is not as wanted. */
 bool survey_differs(const struct survey *r);
 
 /* Its files stay as they are, and nothing is asked of it, for this reason: see each_alone. */

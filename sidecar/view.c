@@ -90,16 +90,17 @@ static void print_line(const char *label, const char *text)
 static int plan_for_people(const struct survey *r, const struct settings *settings,
 			   struct error *err)
 {
-	cleanup_buf struct buf networks = BUF_INIT;
+	cleanup_buf struct buf networks = BUF_INIT, gate = BUF_INIT;
 	int rc = print_twins(r, err);
 
 	if (rc < 0)
 		return rc;
 	cidr_list_print(&settings->networks, &networks);
+	gate_describe(&r->gate, &gate);
 	printf("\nmode: %s\ntrusted networks: %s\n", settings->in_place ? "in-place" : "separate",
 	       buf_text(&networks));
 	printf("protection: empty mynetworks: %s\n", protection_of_mynetworks(settings));
-	printf("protection: gate: %s\n", protection_of_gate(settings));
+	print_line("protection: gate", buf_text(&gate));
 	printf("protection: NetworkPolicy: %s\n", protection_of_policy());
 	for (size_t i = 0; i < SURVEY_SERVERS; i++)
 		for (size_t k = 0; k < r->servers[i].n_changes; k++)
@@ -164,15 +165,18 @@ static json_t *networks_as_json(const struct settings *settings)
 
 int view_plan(const struct survey *r, const struct settings *settings, bool json, struct error *err)
 {
+	cleanup_buf struct buf gate = BUF_INIT;
+
 	if (!json)
 		return plan_for_people(r, settings, err);
+	gate_describe(&r->gate, &gate);
 	return print_json(json_pack("{s:s, s:o, s:o, s:o, s:{s:s, s:s, s:s}, s:b, s:o}", "mode",
 				    settings->in_place ? "in-place" : "separate",
 				    "trusted_networks", networks_as_json(settings), "servers",
 				    servers_as_json(r), "twins", twins_as_json(r), "protection",
 				    "mynetworks", protection_of_mynetworks(settings), "gate",
-				    protection_of_gate(settings), "network_policy",
-				    protection_of_policy(), "differs", survey_differs(r), "notes",
+				    buf_text(&gate), "network_policy", protection_of_policy(),
+				    "differs", survey_differs(r), "notes",
 				    view_json_notes(&r->notes)),
 			  err);
 }

@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "endpoint.h"
+#include "gate_watch.h"
 #include "log.h"
 #include "look.h"
 #include "mail_container.h"
@@ -15,6 +16,7 @@
 #include "settle.h"
 #include "state.h"
 #include "supervisor.h"
+#include "timer.h"
 #include "watched_folders.h"
 #include "worker_watch.h"
 
@@ -43,6 +45,7 @@ struct watcher {
 	struct rootfs own; /* where we are ourselves */
 	struct mail_container host;
 	struct watched_folders folders;
+	struct gate_watch gate;
 	struct master_watch masters[REPORT_SERVERS];
 	struct worker_watch worker;
 	struct rehearsal rehearsal;
@@ -57,14 +60,6 @@ struct watcher {
 	uint64_t look_event_micros; /* when the first of what the look is for happened */
 	char *said;                 /* the last failure of our own, said once */
 };
-
-static void arm(struct event *event, unsigned long ms)
-{
-	const struct timeval after = { .tv_sec = (time_t)(ms / 1000),
-				       .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
-
-	evtimer_add(event, &after);
-}
 
 /* A failure of our own, or what is waited for: once until another one comes. */
 static void say_once(struct watcher *w, enum log_level level, const char *text)
@@ -85,7 +80,7 @@ static void look_soon(struct watcher *w)
 	settle_note(&w->settle, now);
 	if (worker_watch_is_busy(&w->worker) || w->stopping || w->state.root[0] == '\0')
 		return; /* when that is over */
-	arm(w->due, settle_wait_ms(&w->settle, now));
+	timer_set(w->due, settle_wait_ms(&w->settle, now));
 	if (!w->all_touched) /* what is looked at just in case comes to nothing */
 		rehearsal_soon(&w->rehearsal);
 }
@@ -98,7 +93,7 @@ static void look_at_all_soon(struct watcher *w)
 
 static void retry_later(struct watcher *w)
 {
-	arm(w->retry, settle_retry_ms(RETRY_FIRST_MS, RETRY_LAST_MS, w->failures_in_turn));
+	timer_set(w->retry, settle_retry_ms(RETRY_FIRST_MS, RETRY_LAST_MS, w->failures_in_turn));
 	w->failures_in_turn++;
 }
 
@@ -198,23 +193,20 @@ static void follow_masters(struct watcher *w)
 /* A master that starts does not tell when it takes signals. */
 static void await_start(struct watcher *w)
 {
-	bool starting = false;
-
-	for (size_t i = 0; i < REPORT_SERVERS; i++)
-		starting = starting || w->state.report.servers[i].starting;
-	if (!starting) {
+	if (!report_any_starts(&w->state.report)) {
 		w->starts_in_turn = 0;
 		return;
 	}
 	settle_note(&w->settle, monotonic_micros());
-	arm(w->due, settle_retry_ms(STARTING_FIRST_MS, STARTING_LAST_MS, w->starts_in_turn++));
+	timer_set(w->due,
+		  settle_retry_ms(STARTING_FIRST_MS, STARTING_LAST_MS, w->starts_in_turn++));
 }
 
 /* A container in which no server starts may be another one's copy: whose server does, is meant. */
 static void await_server(struct watcher *w)
 {
 	if (w->host.target.pidfd >= 0 && w->state.report.outcome == REPORT_WAITING && !w->stopping)
-		arm(w->find, TARGET_WAIT_MS);
+		timer_set(w->find, TARGET_WAIT_MS);
 }
 
 /* ---- folders ---- */
@@ -242,6 +234,11 @@ static void on_folders(void *arg, const struct error *err)
 	look_soon(arg);
 }
 
+static void on_gate(void *arg)
+{
+	look_soon(arg);
+}
+
 /* One that is on its way stays so, however often there is something else to look at. */
 static void arm_resync(struct watcher *w)
 {
@@ -252,7 +249,7 @@ static void arm_resync(struct watcher *w)
 	if (s == 0)
 		event_del(w->resync);
 	else if (s != w->resync_s || !evtimer_pending(w->resync, NULL))
-		arm(w->resync, s * 1000UL);
+		timer_set(w->resync, s * 1000UL);
 	w->resync_s = s;
 }
 
@@ -340,7 +337,7 @@ static void on_host_end(void *arg)
 	forget_host(w);
 	if (w->stopping) /* for a look that is over now */
 		event_base_loopbreak(w->base);
-	arm(w->find, 0);
+	timer_set(w->find, 0);
 }
 
 static void on_find(evutil_socket_t fd, short what, void *arg)
@@ -367,7 +364,7 @@ static void on_find(evutil_socket_t fd, short what, void *arg)
 	if (rc == 0)
 		say_once(w, LOG_LEVEL_NOTICE, "no mail container is to be seen: waiting for it");
 	if (rc != 1) {
-		arm(w->find, TARGET_WAIT_MS);
+		timer_set(w->find, TARGET_WAIT_MS);
 		return;
 	}
 	snprintf(w->state.root, sizeof(w->state.root), "%s", w->host.target.root);
@@ -414,7 +411,8 @@ static bool make_events(struct watcher *w)
 	good = w->due && w->resync && w->retry && w->find &&
 	       worker_watch_init(&w->worker, w->base, on_look_done, w) &&
 	       rehearsal_init(&w->rehearsal, w->base, ask_look, on_rehearsal_over, w) &&
-	       mail_container_init(&w->host, w->base, on_host_end, w);
+	       mail_container_init(&w->host, w->base, on_host_end, w) &&
+	       gate_watch_init(&w->gate, w->base, on_gate, w);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		w->signals[i] = evsignal_new(w->base, numbers[i], on_signal, w);
 		good = good && w->signals[i] && event_add(w->signals[i], NULL) == 0;
@@ -441,7 +439,7 @@ static int begin(struct watcher *w)
 		log_warning("%s; everything is looked at every now and then", err.msg);
 	endpoint_open(w->endpoint);
 	if (!w->job->root) {
-		arm(w->find, 0);
+		timer_set(w->find, 0);
 		return EXIT_DONE;
 	}
 	if (mail_container_open(&w->host, w->job->root, &err) < 0)
@@ -460,6 +458,7 @@ static void finish(struct watcher *w)
 	for (size_t i = 0; i < REPORT_SERVERS; i++)
 		master_watch_release(&w->masters[i]);
 	mail_container_release(&w->host);
+	gate_watch_release(&w->gate);
 	watched_folders_release(&w->folders);
 	worker_watch_release(&w->worker);
 	rehearsal_release(&w->rehearsal);
@@ -483,6 +482,7 @@ int watcher_run(const struct watcher_job *job)
 		.own = ROOTFS_INIT,
 		.host = MAIL_CONTAINER_INIT,
 		.folders = WATCHED_FOLDERS_INIT,
+		.gate = GATE_WATCH_INIT,
 		.masters = { MASTER_WATCH_INIT, MASTER_WATCH_INIT },
 	};
 	int status;

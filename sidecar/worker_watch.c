@@ -5,6 +5,7 @@
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "report.h"
+#include "timer.h"
 
 #include <event2/event.h>
 
@@ -84,10 +85,7 @@ bool worker_watch_is_busy(const struct worker_watch *w)
 
 void worker_watch_limit(struct worker_watch *w, unsigned long ms)
 {
-	const struct timeval after = { .tv_sec = (time_t)(ms / 1000),
-				       .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
-
-	evtimer_add(w->limit, &after);
+	timer_set(w->limit, ms);
 }
 
 void worker_watch_end(struct worker_watch *w)

@@ -14,7 +14,7 @@
 readonly -a BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build libconfuse-dev libcap-ng-dev
 	libevent-dev libinotifytools0-dev libjansson-dev libmd-dev)
 # shellcheck disable=SC2034
-readonly -a LAB_PACKAGES=(debootstrap debian-archive-keyring gpgv iproute2 util-linux python3)
+readonly -a LAB_PACKAGES=(debootstrap debian-archive-keyring gpgv iproute2 nftables util-linux python3)
 
 # shellcheck disable=SC2034
 readonly -a TEST_PACKAGES=(binutils ca-certificates clang clang-tidy git libcmocka-dev mandoc

@@ -3,7 +3,7 @@
 import os
 import re
 
-from lab import files, mailhost, postern
+from lab import files, host, mailhost, postern
 
 CONF = mailhost.POSTERN_CONF
 TWINS = mailhost.TWIN_PORTS
@@ -146,7 +146,8 @@ def test_server_that_restarts_meanwhile_has_its_twins(lab, postern_built):
 
 
 def test_require_gate_is_refused_live(lab, postern_built):
-    """What this version cannot do, it does not pretend to do; the ports stay as they were."""
+    """What cannot be had here is not pretended; the ports stay as they were."""
+    lab.mail.capabilities = host.ENGINE_CAPABILITIES
     source, running = begin(lab)
     source.write(postern.conf('gate = "require"\n'))
     status = refused(running, "gate")

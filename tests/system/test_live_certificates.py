@@ -171,7 +171,7 @@ def test_file_that_goes_away(lab, postern_built, name):
     renewed(lab.mail, volume, running)
 
 
-BAD = 'gate = "require"\n'
+BAD = 'dovecot {\n  config-directory = "/etc/elsewhere"\n}\n'
 
 
 def await_word(running, text):

@@ -223,7 +223,7 @@ def test_stop_leaves_no_socket(lab, postern_built):
 def test_status_tells_what_protects_the_twins(lab, postern_built):
     running = begin(lab, postern.conf())
     assert running.status()["protection"] == {
-        "mynetworks": "in force", "gate": "not in force: not part of this version",
+        "mynetworks": "in force", "gate": "in force",
         "network_policy": "cannot be seen from here"}
     lab.mail.configure_postern(postern.conf(
         'gate = "off"\npostfix {\n  listener smtp { trust-mynetworks = true }\n}\n'))

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* gate - who may reach the ports that ask for a PROXY header. */
+#include "gate.h"
+
+#include "digest.h"
+#include "network.h"
+#include "server.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void gate_release(struct gate *gate)
+{
+	free(gate->then.items);
+	free(gate->meanwhile.items);
+	gate_table_release(&gate->before);
+	netlink_close(&gate->netlink);
+	*gate = (struct gate)GATE_INIT;
+}
+
+/* ---- which ports ---- */
+
+static int add_port(struct gate_ports *ports, uint16_t port, struct error *err)
+{
+	uint16_t *items;
+
+	for (size_t i = 0; i < ports->n_items; i++)
+		if (ports->items[i] == port)
+			return 0;
+	items = reallocarray(ports->items, ports->n_items + 1, sizeof(*items));
+	if (!items)
+		return error_set(err, -ENOMEM, "out of memory");
+	ports->items = items;
+	items[ports->n_items++] = port;
+	return 0;
+}
+
+static int add_ports(struct gate_ports *ports, const uint16_t *more, size_t n, struct error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = add_port(ports, more[i], err);
+	return rc;
+}
+
+/* What closes with the new files is guarded until it has, and where they are not written. */
+static int add_ports_of(struct gate *gate, const struct server *server, struct error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < server->n_twins && rc == 0; i++)
+		rc = add_port(&gate->then, server->twins[i].port, err);
+	if (rc == 0 && server->n_changes == 0)
+		rc = add_ports(&gate->then, server->closing, server->n_closing, err);
+	if (rc == 0)
+		rc = add_ports(&gate->meanwhile, server->closing, server->n_closing, err);
+	return rc;
+}
+
+/* Of a server that could not be read nobody knows what it has open: that stays guarded. */
+static int add_known_ports(struct gate *gate, struct error *err)
+{
+	uint16_t known[GATE_TABLE_PORTS_MAX];
+	size_t n = gate_table_ports(&gate->before, known);
+
+	return add_ports(&gate->then, known, n, err);
+}
+
+static int find_ports(const struct gate_request *request, struct gate *gate, struct error *err)
+{
+	int rc = 0;
+
+	if (gate->mode == SETTINGS_GATE_OFF)
+		return 0;
+	for (size_t i = 0; i < request->n_servers && rc == 0; i++) {
+		const struct server *server = &request->servers[i];
+
+		if (!request->revert)
+			rc = add_ports_of(gate, server, err);
+		if (rc == 0 && (server->left_out || (request->revert && request->no_reload)))
+			rc = add_known_ports(gate, err);
+	}
+	return rc < 0 ? rc : add_ports(&gate->meanwhile, gate->then.items, gate->then.n_items, err);
+}
+
+/* ---- what there is ---- */
+
+/* What no second attempt cures. */
+static bool is_lasting(int rc)
+{
+	static const int codes[] = { EPERM,        EACCES, EPROTONOSUPPORT, EOPNOTSUPP,
+				     EAFNOSUPPORT, ENOSYS, ENOENT,          ESRCH };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (rc == -codes[i])
+			return true;
+	return false;
+}
+
+static void cannot(struct gate *gate, int rc, const struct error *why)
+{
+	gate->is_seen = false;
+	if (rc == -EPERM)
+		error_set(&gate->unseen_because, rc, "CAP_NET_ADMIN is missing");
+	else
+		error_set(&gate->unseen_because, rc, "this kernel's nftables refuse it (%s)",
+			  why->msg);
+}
+
+/* The filter would be ours, and the ports another network's. */
+static bool is_elsewhere(const struct gate_request *request)
+{
+	const struct rootfs *root = &request->host->root;
+	int pid = 0;
+
+	for (size_t i = 0; i < request->n_servers && pid == 0; i++)
+		if (request->servers[i].running || request->servers[i].starting)
+			pid = request->servers[i].master.pid;
+	if (rootfs_is_own(root))
+		return false;
+	if (pid == 0 && sscanf(root->path, "/proc/%d/root", &pid) != 1)
+		return true;
+	return !network_is_of(pid);
+}
+
+static int see(const struct gate_request *request, struct gate *gate, struct error *err)
+{
+	struct error why;
+	int rc;
+
+	if (is_elsewhere(request)) {
+		error_set(&gate->unseen_because, -EXDEV,
+			  "no process of that root shares this network");
+		return 0;
+	}
+	rc = netlink_open(&gate->netlink, NETLINK_NETFILTER, &why);
+	if (rc == 0)
+		rc = gate_table_read(&gate->netlink, &gate->before, &why);
+	gate->is_seen = rc == 0;
+	if (rc < 0 && !is_lasting(rc)) {
+		if (err)
+			*err = why;
+		return error_wrap(err, rc, "gate");
+	}
+	if (rc < 0)
+		cannot(gate, rc, &why);
+	return 0;
+}
+
+/* ---- what is wanted ---- */
+
+static struct gate_plan plan_of(const struct gate *gate, const struct gate_ports *ports)
+{
+	return (struct gate_plan){ .ports = ports->items,
+				   .n_ports = ports->n_items,
+				   .networks = gate->networks };
+}
+
+static bool stands(const struct gate *gate, const struct gate_ports *ports)
+{
+	const struct gate_plan plan = plan_of(gate, ports);
+
+	return gate_table_is(&gate->before, &plan);
+}
+
+static int refuse(const struct gate *gate, struct error *err)
+{
+	return error_set(err, -EINVAL, "gate = \"require\": the ports are not opened: %s",
+			 gate->unseen_because.msg);
+}
+
+int gate_look(const struct gate_request *request, struct gate *out, struct error *err)
+{
+	int rc;
+
+	gate_release(out);
+	out->mode = request->settings->gate;
+	out->networks = &request->settings->networks;
+	rc = see(request, out, err);
+	if (rc == 0)
+		rc = find_ports(request, out, err);
+	if (rc < 0)
+		return rc;
+	out->is_wanted_now = out->is_seen && stands(out, &out->then);
+	if (out->mode == SETTINGS_GATE_REQUIRE && !out->is_seen && out->then.n_items > 0)
+		return refuse(out, err);
+	return 0;
+}
+
+bool gate_differs(const struct gate *gate)
+{
+	return gate->is_seen && !gate->is_wanted_now;
+}
+
+void gate_digest(const struct gate *gate, struct digest_maker *maker)
+{
+	digest_add_number(maker, gate->mode);
+	digest_add_number(maker, gate->is_seen);
+	digest_add_number(maker, gate_differs(gate));
+	for (size_t i = 0; i < gate->then.n_items; i++)
+		digest_add_number(maker, gate->then.items[i]);
+	for (size_t i = 0; gate->networks && i < gate->networks->n_items; i++) {
+		char text[CIDR_TEXT_MAX];
+
+		digest_add_text(maker, cidr_print(&gate->networks->items[i], text));
+	}
+}
+
+/* ---- made so ---- */
+
+static int write_plan(struct gate *gate, const struct gate_ports *ports, struct error *err)
+{
+	const struct gate_plan plan = plan_of(gate, ports);
+	struct error why = { 0 };
+	int rc = gate_table_write(&gate->netlink, &plan, &why);
+
+	if (rc == 0)
+		return 1;
+	if (!is_lasting(rc)) {
+		if (err)
+			*err = why;
+		return error_wrap(err, rc, "gate");
+	}
+	cannot(gate, rc, &why);
+	return gate->mode == SETTINGS_GATE_REQUIRE ? refuse(gate, err) : 0;
+}
+
+int gate_guard(struct gate *gate, struct error *err)
+{
+	int rc;
+
+	if (!gate->is_seen || gate->meanwhile.n_items == 0 || stands(gate, &gate->meanwhile))
+		return 0;
+	rc = write_plan(gate, &gate->meanwhile, err);
+	gate->was_changed = rc == 1;
+	gate->is_wanted_now = rc == 1 && gate->meanwhile.n_items == gate->then.n_items;
+	return rc;
+}
+
+int gate_settle(struct gate *gate, struct error *err)
+{
+	int rc;
+
+	if (!gate_differs(gate))
+		return 0;
+	rc = write_plan(gate, &gate->then, err);
+	gate->is_wanted_now = rc == 1;
+	return rc;
+}
+
+int gate_restore(struct gate *gate, struct error *err)
+{
+	int rc;
+
+	if (!gate->was_changed)
+		return 0;
+	rc = gate_table_restore(&gate->netlink, &gate->before, err);
+	gate->was_changed = rc < 0;
+	gate->is_wanted_now = rc == 0 && stands(gate, &gate->then);
+	return rc < 0 ? error_wrap(err, rc, "gate") : 0;
+}
+
+/* ---- told ---- */
+
+bool gate_is_in_force(const struct gate *gate)
+{
+	return gate->is_wanted_now && gate->then.n_items > 0;
+}
+
+void gate_describe(const struct gate *gate, struct buf *out)
+{
+	if (gate->mode == SETTINGS_GATE_OFF)
+		buf_add_text(out, "off");
+	else if (!gate->is_seen)
+		buf_add_format(out, "not in force: %s", gate->unseen_because.msg);
+	else if (gate->then.n_items == 0)
+		buf_add_text(out, "nothing to guard");
+	else
+		buf_add_text(out, gate->is_wanted_now ? "in force" : "not in force yet");
+}
