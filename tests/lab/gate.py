@@ -10,6 +10,7 @@ from . import wait
 TABLE = "inet postern"
 # A connection that is let in is open in less than a millisecond here; one that is dropped never.
 REFUSED_WITHIN_S = 0.7
+LIST_TRIES = 10
 
 
 def nft(host, *arguments, check=True, text=None):
@@ -17,6 +18,16 @@ def nft(host, *arguments, check=True, text=None):
     return subprocess.run(["nsenter", f"--net=/proc/{host.pid}/ns/net", "nft", *arguments],
                           input=text, text=True, capture_output=True, check=check,
                           timeout=wait.LIMIT_S)
+
+
+def listed(host, *what):
+    """nft's JSON of what there is; it may die of a table that changes while it reads."""
+    for _ in range(LIST_TRIES):
+        done = nft(host, "--json", "list", *what, check=False)
+        if done.returncode >= 0:
+            break
+    done.check_returncode()
+    return json.loads(done.stdout)["nftables"]
 
 
 def exists(host):
@@ -30,8 +41,7 @@ def ruleset(host):
 
 def rules(host, chain):
     """The expressions of a chain's rules, as nft's JSON has them."""
-    listed = json.loads(nft(host, "--json", "list", "table", *TABLE.split()).stdout)
-    return [item["rule"]["expr"] for item in listed["nftables"]
+    return [item["rule"]["expr"] for item in listed(host, "table", *TABLE.split())
             if item.get("rule", {}).get("chain") == chain]
 
 

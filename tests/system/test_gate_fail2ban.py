@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Fail2ban's rules and the gate's, changed at once: neither loses one."""
-import json
 import threading
 
 from lab import gate, mailhost, postern, wait
@@ -30,9 +29,8 @@ CHANGES = f"""
 
 def banned(mail):
     """What Fail2ban has in its sets: one rule for each family leads to them."""
-    listed = json.loads(gate.nft(mail, "--json", "list", "ruleset").stdout)
     found = set()
-    for item in listed["nftables"]:
+    for item in gate.listed(mail, "ruleset"):
         if item.get("set", {}).get("table", "").startswith("f2b"):
             found |= set(item["set"].get("elem", ()))
     return found
