@@ -309,6 +309,10 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 	if (rc < 0) {
 		/* The candidate is not in force: its twins are not what is there. */
 		report_survey_folders(look->out, &r);
+		if (look->request->previous->good.len == 0) {
+			report_survey_servers(look->out, &r);
+			look->is_surveyed = true; /* what was before was nothing */
+		}
 		if (rc == -EALREADY)
 			return REPORT_NONE; /* nothing new */
 		look->out->rolled_back |= r.began;

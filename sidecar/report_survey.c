@@ -80,21 +80,38 @@ static void report_left_out(struct report *report, const struct report *previous
 	}
 }
 
+static struct report_server state_of(const struct server *server, const struct report_server *known)
+{
+	return (struct report_server){
+		.enabled = server->enabled,
+		.present = server->present,
+		.running = server->running,
+		.starting = server->starting,
+		.pid = server->running ? server->master.pid : 0,
+		.verified = server->running && server->verified,
+		.reloads = known->reloads + server->n_reloads,
+	};
+}
+
+void report_survey_servers(struct report *out, const struct survey *r)
+{
+	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
+		struct report_server *server = &out->servers[i];
+		uint32_t reloads = server->reloads;
+
+		*server = state_of(&r->servers[i], server);
+		server->verified = false;
+		server->reloads = reloads; /* see report_survey_reloads() */
+	}
+}
+
 void report_survey(struct report *out, const struct report *previous, const struct survey *r)
 {
 	report_drop_twins(out);
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
 		const struct server *server = &r->servers[i];
 
-		out->servers[i] = (struct report_server){
-			.enabled = server->enabled,
-			.present = server->present,
-			.running = server->running,
-			.starting = server->starting,
-			.pid = server->running ? server->master.pid : 0,
-			.verified = server->running && server->verified,
-			.reloads = out->servers[i].reloads + server->n_reloads,
-		};
+		out->servers[i] = state_of(server, &out->servers[i]);
 		if (server->left_out)
 			report_left_out(out, previous, i, server);
 		for (size_t k = 0; k < server->n_twins && !server->left_out; k++)

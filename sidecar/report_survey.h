@@ -22,6 +22,9 @@ void report_survey(struct report *out, const struct report *previous, const stru
 /* How far the gate is in force. */
 void report_survey_gate(struct report *out, const struct gate *gate);
 
+/* What its servers are alone: of an attempt before which nothing was in force. */
+void report_survey_servers(struct report *out, const struct survey *r);
+
 /* Its folders alone: of an attempt that is not in force. */
 void report_survey_folders(struct report *out, const struct survey *r);
 

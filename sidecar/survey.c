@@ -158,27 +158,42 @@ static int survey_gate(const struct survey_request *request, struct survey *r, s
 	return rc;
 }
 
-int survey_take(const struct survey_request *request, struct survey *out, struct error *err)
+/* All of them; the first reason why one cannot be planned comes back when all were looked at. */
+static int survey_servers(const struct survey_request *request, struct survey *out, bool *any,
+			  struct error *err)
 {
-	bool any = false;
+	struct error why;
+	int first = 0;
 
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
-		int rc = survey_server(request, i, out, err);
+		int rc = survey_server(request, i, out, &why);
 
 		if (rc < 0 && request->revert) {
 			/* The other server's files are reverted all the same. */
 			out->failed = true;
-			notes_add(&out->notes, NOTE_WARNING, "%s", err ? err->msg : "");
-			any = true;
+			notes_add(&out->notes, NOTE_WARNING, "%s", why.msg);
+			*any = true;
 			continue;
 		}
-		if (rc < 0)
-			return rc;
-		any = any || out->servers[i].present;
+		if (rc < 0 && first == 0) {
+			first = rc;
+			if (err)
+				*err = why;
+		}
+		*any = *any || out->servers[i].present;
 	}
-	if (any || request->revert) {
-		int rc = survey_gate(request, out, err);
+	return first;
+}
 
+int survey_take(const struct survey_request *request, struct survey *out, struct error *err)
+{
+	bool any = false;
+	int rc = survey_servers(request, out, &any, err);
+
+	if (rc < 0)
+		return rc;
+	if (any || request->revert) {
+		rc = survey_gate(request, out, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -55,7 +55,7 @@ struct survey {
 /*
  * Read and plan; nothing is written.  Which servers are absent or stopped
  * goes to notes.  -ENOENT when there is no server at all; else the first
- * reason why a plan cannot be made.
+ * reason why a plan cannot be made; what all servers are is known then, too.
  */
 int survey_take(const struct survey_request *request, struct survey *out, struct error *err);
 void survey_release(struct survey *r);

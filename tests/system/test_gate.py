@@ -310,6 +310,8 @@ def test_require_opens_no_port_of_a_running_postern(idle_lab, postern_built):
     running = postern.Postern(mail).start()
     running.wait_line('gate = "require": the ports are not opened')
     assert not PORTS & mail.listening_ports()
+    servers = running.status()["servers"]
+    assert servers["postfix"]["running"] and servers["dovecot"]["running"], servers
     mail.configure_postern(postern.conf('gate = "auto"\n'))
     running.wait_twins(TWINS)
 

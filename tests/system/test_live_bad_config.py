@@ -3,7 +3,7 @@
 import os
 import re
 
-from lab import files, host, mailhost, postern
+from lab import files, host, mailhost, postern, recipe
 
 CONF = mailhost.POSTERN_CONF
 TWINS = mailhost.TWIN_PORTS
@@ -145,10 +145,26 @@ def test_server_that_restarts_meanwhile_has_its_twins(lab, postern_built):
     postern.all_answer(lab.mail)
 
 
+def test_first_look_that_is_refused_tells_what_runs(lab, postern_built):
+    """Nothing was in force before; the servers are there all the same."""
+    recipe.apply_to_postfix(lab.mail)
+    lab.mail.configure_postern(postern.conf())
+    running = postern.Postern(lab.mail).start()
+    status = running.wait_for(lambda s: s["outcome"] == "refused", "the refusal")
+    assert re.search("12525", status["reason"])
+    for server in ("postfix", "dovecot"):
+        assert status["servers"][server]["enabled"] and status["servers"][server]["running"], status
+    said = lab.mail.run([mailhost.POSTERN, "status"]).stdout
+    assert "switched off" not in said and "no mail server is running" not in said
+
+
 def test_require_gate_is_refused_live(lab, postern_built):
     """What cannot be had here is not pretended; the ports stay as they were."""
+    source = Source(lab.mail)
+    source.write(GOOD)
     lab.mail.capabilities = host.ENGINE_CAPABILITIES
-    source, running = begin(lab)
+    running = postern.Postern(lab.mail).start()
+    running.wait_twins(TWINS)
     source.write(postern.conf('gate = "require"\n'))
     status = refused(running, "gate")
     assert postern.ports(status) == TWINS
