@@ -53,6 +53,10 @@ static inline void *steal_pointer_p(void *pp)
 	*p = NULL;
 	return taken;
 }
+#ifdef __cppcheck__ /* which stumbles over such a cast in an argument */
+#define steal_pointer(pp) steal_pointer_p(pp)
+#else
 #define steal_pointer(pp) ((__typeof__(*(pp)))steal_pointer_p(pp))
+#endif
 
 #endif
