@@ -13,7 +13,9 @@ target_compile_options(postern_compiling INTERFACE
 	-fno-strict-aliasing -fstack-protector-strong
 	-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-	target_compile_options(postern_compiling INTERFACE -fstack-clash-protection)
+	# What is not initialised is zero in what ships; elsewhere valgrind shall see it.
+	target_compile_options(postern_compiling INTERFACE -fstack-clash-protection
+		$<$<CONFIG:Release>:-ftrivial-auto-var-init=zero>)
 endif()
 if(POSTERN_WERROR)
 	target_compile_options(postern_compiling INTERFACE -Werror)
@@ -43,4 +45,9 @@ if(POSTERN_STATIC)
 else()
 	target_compile_options(postern_compiling INTERFACE -fPIE)
 	target_link_options(postern_compiling INTERFACE -pie -Wl,-z,relro,-z,now)
+endif()
+if(POSTERN_LIBRARIES_AT)
+	# DT_RPATH: for what the libraries need in turn, too.
+	target_link_options(postern_compiling INTERFACE -Wl,--disable-new-dtags
+		-Wl,-rpath,${POSTERN_LIBRARIES_AT} -Wl,--dynamic-linker,${POSTERN_LIBRARIES_AT}/ld.so)
 endif()

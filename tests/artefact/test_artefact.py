@@ -8,9 +8,11 @@ and FORTIFY are looked for twice: in the shipped file, by the words that only th
 carry, and in the project's own object files, by the calls that each of them makes.  The objects are
 those of the same build tree: $POSTERN_OBJECTS, or the folder that the binary is in.
 """
+import json
 import os
 import pathlib
 import re
+import stat
 import subprocess
 
 import pytest
@@ -120,6 +122,31 @@ def test_it_is_fortified():
 def test_it_is_stripped():
     assert ".symtab" not in sections()
     assert [name for name in sections() if name.startswith(".debug")] == []
+
+
+def test_it_looks_for_nothing_at_run_time_and_is_nobodys():
+    assert not {"RPATH", "RUNPATH", "SONAME"} & set(dynamic())
+    assert stat.S_IMODE(BINARY.stat().st_mode) & 0o6000 == 0
+
+
+def test_where_and_by_whom_it_was_built_is_not_in_it():
+    data = BINARY.read_bytes()
+    for word in (str(ROOT), "/usr/src/", "/build/release/", "/home/"):
+        assert word.encode() not in data, word
+
+
+def compile_commands():
+    """[the words of each of the project's compiler calls]"""
+    listed = json.loads((OBJECTS / "compile_commands.json").read_text())
+    assert len(listed) > 50
+    return [(entry["file"], entry["command"].split()) for entry in listed]
+
+
+def test_every_file_is_compiled_with_the_hardening():
+    wanted = {"-fstack-protector-strong", "-fstack-clash-protection", "-fPIE",
+              "-ftrivial-auto-var-init=zero", "-D_FORTIFY_SOURCE=3"}
+    for name, words in compile_commands():
+        assert wanted <= set(words), (name, wanted - set(words))
 
 
 def test_it_is_smaller_than_two_megabytes():
