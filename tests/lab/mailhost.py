@@ -47,6 +47,12 @@ def postern_binary():
     return os.environ.get("POSTERN", os.path.join(REPOSITORY, "build", "release", "postern"))
 
 
+def libraries_in(root):
+    """Shell text: what a program that is not static needs in another root (tests/sanitized)."""
+    folder = os.environ.get("POSTERN_LIBRARIES")
+    return f"mkdir -p {root}{folder} && mount --bind {folder} {root}{folder}" if folder else ":"
+
+
 class MailHost(host.Host):
     def __init__(self, release, addresses, folder):
         super().__init__("mail", release, addresses, folder)

@@ -71,6 +71,14 @@ def lay_devices(root):
     os.chmod(os.path.join(dev, "shm"), 0o1777)
 
 
+def lay_libraries(root):
+    """For a program that is not static: its libraries' folder, at the same path (tests/sanitized)."""
+    folder = os.environ.get("POSTERN_LIBRARIES")
+    if folder:
+        os.makedirs(root + folder, exist_ok=True)
+        mount(folder, root + folder, None, MS_BIND)
+
+
 def enter_root(root):
     os.chdir(root)
     mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV)
@@ -139,6 +147,7 @@ def main():
     tree, point, host = arguments[-3:]
     root = lay_root(tree, point)
     lay_devices(root)
+    lay_libraries(root)
     enter_root(root)
     socket.sethostname(host)
     if not keeps_log:

@@ -33,7 +33,7 @@ static void need(bool done, const char *what)
 void sandbox_enter_private_mounts(void)
 {
 	need(unshare(CLONE_NEWNS) == 0, "private mounts");
-	need(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "private mounts");
+	need(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0, "private mounts");
 	mounts_are_private = true;
 }
 

@@ -358,7 +358,7 @@ static void live_in_a_root_of_its_own(void *ctx)
 {
 	struct watching *w = ctx;
 
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("tmpfs", at(w, "/container"), "tmpfs", 0, "mode=0755") < 0 ||
 	    mkdir(at(w, "/container/etc"), 0755) < 0 || chroot(at(w, "/container")) < 0 ||
 	    chdir("/etc") < 0)

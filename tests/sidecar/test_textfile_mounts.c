@@ -86,7 +86,7 @@ static void a_read_only_file_system_is_said(void **state)
 	sandbox_make_folder(s, FOLDER);
 	mount_over(s, FOLDER, "mode=0755");
 	sandbox_write(s, FILE_PATH, "old\n");
-	assert_int_equal(mount(NULL, sandbox_path(s, FOLDER), NULL, MS_REMOUNT | MS_RDONLY, NULL),
+	assert_int_equal(mount("none", sandbox_path(s, FOLDER), "none", MS_REMOUNT | MS_RDONLY, NULL),
 			 0);
 	assert_int_equal(
 		textfile_swap(&s->root, FILE_PATH, holding("old\n"), holding("new\n"), &how, &err),
@@ -154,7 +154,7 @@ static void a_mounted_file_that_is_read_only_is_an_error(void **state)
 	enum textfile_how how;
 
 	mount_file(s, FILE_PATH, "old\n");
-	assert_int_equal(mount(NULL, sandbox_path(s, FILE_PATH), NULL,
+	assert_int_equal(mount("none", sandbox_path(s, FILE_PATH), "none",
 			       MS_REMOUNT | MS_BIND | MS_RDONLY, NULL),
 			 0);
 	assert_int_equal(

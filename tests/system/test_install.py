@@ -15,6 +15,7 @@ INIT_CONTAINER = f"""
     cp {mailhost.POSTERN} /init/program
     mount --bind {VOLUME} /init/volume
     mount -t proc proc /init/proc
+    {mailhost.libraries_in("/init")}
 """
 # As a volumeMount with subPath shows it there.
 MOUNT_HOOK = f"touch {DMS_HOOK}; mount --bind {VOLUME}/user-patches.sh {DMS_HOOK}"

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options - what the sanitizers do in a program that runs in roots of its own.
+ *
+ * The environment of the tests' hosts is fixed, so the options are in the program.  A finding goes to a
+ * file beside the libraries, because standard error is often a test's, or nobody's; tests/sanitized/run
+ * looks there.
+ */
+#define FINDINGS "log_path=" POSTERN_LIBRARIES_AT "/findings/by:log_exe_name=1"
+
+/* Names of the sanitizers' runtime, which reads them before main(). */
+const char *__asan_default_options(void);	/* NOLINT(bugprone-reserved-identifier) */
+const char *__ubsan_default_options(void);	/* NOLINT(bugprone-reserved-identifier) */
+
+__attribute__((visibility("default"))) const char *__asan_default_options(void)
+{
+	return FINDINGS ":exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1";
+}
+
+__attribute__((visibility("default"))) const char *__ubsan_default_options(void)
+{
+	return FINDINGS ":exitcode=99:print_stacktrace=1";
+}
