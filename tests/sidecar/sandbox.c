@@ -172,7 +172,7 @@ void sandbox_move(const struct sandbox *s, const char *from, const char *to)
 
 void sandbox_bind(const struct sandbox *s, const char *from, const char *to)
 {
-	assert_int_equal(mount(sandbox_path(s, from), sandbox_path(s, to), NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount(sandbox_path(s, from), sandbox_path(s, to), "none", MS_BIND, NULL), 0);
 }
 
 void sandbox_copy_program(const struct sandbox *s, const char *inside)

@@ -146,8 +146,8 @@ static void lay_root(const struct sandbox *s)
 
 	sandbox_make_folder(s, "/usr");
 	sandbox_make_folder(s, "/dev");
-	assert_int_equal(mount("/usr", sandbox_path(s, "/usr"), NULL, MS_BIND, NULL), 0);
-	assert_int_equal(mount("/dev", sandbox_path(s, "/dev"), NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount("/usr", sandbox_path(s, "/usr"), "none", MS_BIND, NULL), 0);
+	assert_int_equal(mount("/dev", sandbox_path(s, "/dev"), "none", MS_BIND, NULL), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		char target[32];
 
@@ -174,7 +174,7 @@ static void a_program_that_cannot_be_started_is_a_failure(void **state)
 
 	sandbox_write(s, "/usr/sbin/postconf-of-the-test", "no program\n");
 	sandbox_make_folder(s, "/dev");
-	assert_int_equal(mount("/dev", sandbox_path(s, "/dev"), NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount("/dev", sandbox_path(s, "/dev"), "none", MS_BIND, NULL), 0);
 	assert_int_not_equal(tool_run(&s->root, argv, NULL, NULL), 0);
 	assert_int_equal(chmod(sandbox_path(s, "/usr/sbin/postconf-of-the-test"), 0755), 0);
 	assert_int_not_equal(tool_run(&s->root, argv, NULL, NULL), 0);
