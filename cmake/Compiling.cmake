@@ -47,6 +47,11 @@ else()
 	target_link_options(postern_compiling INTERFACE -pie -Wl,-z,relro,-z,now)
 endif()
 if(POSTERN_LIBRARIES_AT)
+	# What UBSan finds is a trap, see tests/sanitized/options.c.
+	if(POSTERN_SANITIZE)
+		target_compile_options(postern_compiling INTERFACE
+			-fsanitize-undefined-trap-on-error)
+	endif()
 	# DT_RPATH: for what the libraries need in turn, too.
 	target_link_options(postern_compiling INTERFACE -Wl,--disable-new-dtags
 		-Wl,-rpath,${POSTERN_LIBRARIES_AT} -Wl,--dynamic-linker,${POSTERN_LIBRARIES_AT}/ld.so)

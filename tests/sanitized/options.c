@@ -8,16 +8,15 @@
  */
 #define FINDINGS "log_path=" POSTERN_LIBRARIES_AT "/findings/by:log_exe_name=1"
 
-/* Names of the sanitizers' runtime, which reads them before main(). */
-const char *__asan_default_options(void);	/* NOLINT(bugprone-reserved-identifier) */
-const char *__ubsan_default_options(void);	/* NOLINT(bugprone-reserved-identifier) */
+/* A name of the sanitizers' runtime, which reads it before main(). */
+const char *__asan_default_options(void); /* NOLINT(bugprone-reserved-identifier) */
 
+/*
+ * UBSan's own library writes to standard error whatever its options say, so that what it finds is a trap here
+ * (-fsanitize-undefined-trap-on-error), and ASan tells of the SIGILL.
+ */
 __attribute__((visibility("default"))) const char *__asan_default_options(void)
 {
-	return FINDINGS ":exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1";
-}
-
-__attribute__((visibility("default"))) const char *__ubsan_default_options(void)
-{
-	return FINDINGS ":exitcode=99:print_stacktrace=1";
+	return FINDINGS ":exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1"
+			":handle_sigill=1";
 }
