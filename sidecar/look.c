@@ -422,6 +422,8 @@ static void keep_good(struct look *look, const struct inputs *inputs)
 	struct error err;
 
 	inputs_digest(inputs, &look->out->inputs);
+	if (report_misses_server(look->out)) /* it has not been tried with them */
+		return;
 	buf_clear(&look->out->good);
 	if (inputs_print(inputs, &look->out->good, &err) < 0)
 		log_error("%s", err.msg);

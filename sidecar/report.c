@@ -173,6 +173,7 @@ static void pack_server(struct buf *out, const struct report_server *server)
 	pack_number(out, server->present);
 	pack_number(out, server->running);
 	pack_number(out, server->starting);
+	pack_number(out, server->was_seen);
 	pack_number(out, (uint64_t)server->pid);
 	pack_number(out, server->verified);
 	pack_number(out, server->reloads);
@@ -257,6 +258,7 @@ static void unpack_server(struct unpacker *u, struct report_server *out)
 	out->present = unpack_bool(u);
 	out->running = unpack_bool(u);
 	out->starting = unpack_bool(u);
+	out->was_seen = unpack_bool(u);
 	out->pid = (pid_t)unpack_number(u);
 	out->verified = unpack_bool(u);
 	out->reloads = (uint32_t)unpack_number(u);
@@ -408,4 +410,15 @@ bool report_is_ready(const struct report *report, bool dovecot_was_seen, struct 
 	if (!any && why->len == 0)
 		buf_add_text(why, "no mail server is running");
 	return why->len == 0 && !why->failed;
+}
+
+bool report_misses_server(const struct report *report)
+{
+	for (size_t i = 0; i < REPORT_SERVERS; i++) {
+		const struct report_server *server = &report->servers[i];
+
+		if (server->enabled && server->present && server->was_seen && !server->running)
+			return true;
+	}
+	return false;
 }

@@ -50,6 +50,7 @@ struct report_server {
 	pid_t pid;        /* of the master; 0: none */
 	bool verified;    /* all its twins answered to this very process */
 	uint32_t reloads; /* in this look */
+	bool was_seen;    /* it is running, or was before */
 };
 
 /* A folder whose changes are worth a look. */
@@ -126,6 +127,9 @@ bool report_is_ready(const struct report *report, bool dovecot_was_seen, struct 
 
 /* Whether a server's master process does not take signals yet. */
 bool report_any_starts(const struct report *report);
+
+/* Whether a server that is enabled and present has been seen, and does not run now. */
+bool report_misses_server(const struct report *report);
 
 extern const char *const report_server_names[REPORT_SERVERS];
 

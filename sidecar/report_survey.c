@@ -90,6 +90,7 @@ static struct report_server state_of(const struct server *server, const struct r
 		.pid = server->running ? server->master.pid : 0,
 		.verified = server->running && server->verified,
 		.reloads = known->reloads + server->n_reloads,
+		.was_seen = known->was_seen || server->running,
 	};
 }
 
@@ -111,6 +112,7 @@ void report_survey(struct report *out, const struct report *previous, const stru
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
 		const struct server *server = &r->servers[i];
 
+		out->servers[i].was_seen = previous->servers[i].was_seen;
 		out->servers[i] = state_of(server, &out->servers[i]);
 		if (server->left_out)
 			report_left_out(out, previous, i, server);

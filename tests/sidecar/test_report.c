@@ -40,9 +40,12 @@ static void fill(struct report *r)
 	r->judged.bytes[2] = 10;
 	r->resync_s = 86400;
 	r->micros = UINT64_MAX;
-	r->servers[0] = (struct report_server){
-		.enabled = true, .present = true, .running = true, .pid = 4194304, .reloads = 3
-	};
+	r->servers[0] = (struct report_server){ .enabled = true,
+						.present = true,
+						.running = true,
+						.was_seen = true,
+						.pid = 4194304,
+						.reloads = 3 };
 	r->servers[1] = (struct report_server){ .starting = true, .verified = true };
 	assert_true(report_set_text(&r->reason, "postern.conf:3: no"));
 	assert_true(report_set_text(&r->listen, "[::1]:9477"));
@@ -163,49 +166,57 @@ static const struct readiness {
 } cases[] = {
 	{ "nothing there", { { 0 }, { 0 } }, false, false, false, "no mail server is running" },
 	{ "both proven",
-	  { { true, true, true, false, 1, true, 0 }, { true, true, true, false, 2, true, 0 } },
+	  { { true, true, true, false, 1, true, 0, false },
+	    { true, true, true, false, 2, true, 0, false } },
 	  true,
 	  false,
 	  true,
 	  "" },
 	{ "one not proven",
-	  { { true, true, true, false, 1, false, 0 }, { true, true, true, false, 2, true, 0 } },
+	  { { true, true, true, false, 1, false, 0, false },
+	    { true, true, true, false, 2, true, 0, false } },
 	  true,
 	  false,
 	  false,
 	  "postfix: its twins are not proven" },
 	{ "Postfix stopped",
-	  { { true, true, false, false, 0, false, 0 }, { true, true, true, false, 2, true, 0 } },
+	  { { true, true, false, false, 0, false, 0, false },
+	    { true, true, true, false, 2, true, 0, false } },
 	  true,
 	  false,
 	  false,
 	  "postfix: is not running" },
 	{ "Dovecot never started (SMTP_ONLY)",
-	  { { true, true, true, false, 1, true, 0 }, { true, true, false, false, 0, false, 0 } },
+	  { { true, true, true, false, 1, true, 0, false },
+	    { true, true, false, false, 0, false, 0, false } },
 	  false,
 	  false,
 	  true,
 	  "" },
 	{ "Dovecot gone",
-	  { { true, true, true, false, 1, true, 0 }, { true, true, false, false, 0, false, 0 } },
+	  { { true, true, true, false, 1, true, 0, false },
+	    { true, true, false, false, 0, false, 0, false } },
 	  true,
 	  false,
 	  false,
 	  "dovecot: is not running" },
 	{ "Dovecot switched off",
-	  { { true, true, true, false, 1, true, 0 }, { false, true, false, false, 0, false, 0 } },
+	  { { true, true, true, false, 1, true, 0, false },
+	    { false, true, false, false, 0, false, 0, false } },
 	  true,
 	  false,
 	  true,
 	  "" },
 	{ "no Postfix here",
-	  { { true, false, false, false, 0, false, 0 }, { true, true, true, false, 2, true, 0 } },
+	  { { true, false, false, false, 0, false, 0, false },
+	    { true, true, true, false, 2, true, 0, false } },
 	  true,
 	  false,
 	  true,
 	  "" },
 	{ "a twin down",
-	  { { true, true, true, false, 1, true, 0 }, { false, false, false, false, 0, false, 0 } },
+	  { { true, true, true, false, 1, true, 0, false },
+	    { false, false, false, false, 0, false, 0, false } },
 	  false,
 	  true,
 	  false,
@@ -232,6 +243,22 @@ static void ready_is_what_the_servers_make_of_it(void **state)
 			fail_msg("%s: %s", cases[i].what, buf_text(&why));
 		unit_assert_span(buf_span(&why), span_from(cases[i].why));
 	}
+}
+
+static void a_server_that_was_seen_is_missed(void **state)
+{
+	struct report r = { .servers = { { .enabled = true, .present = true },
+					 { .enabled = true,
+					   .present = true,
+					   .running = true,
+					   .was_seen = true } } };
+
+	(void)state;
+	assert_false(report_misses_server(&r)); /* Postfix was never there */
+	r.servers[1].running = false;
+	assert_true(report_misses_server(&r));
+	r.servers[1].enabled = false;
+	assert_false(report_misses_server(&r));
 }
 
 static void folders_are_kept_but_those_of_a_watch(void **state)
@@ -269,6 +296,7 @@ int main(void)
 		cmocka_unit_test(more_than_a_report_is_refused),
 		cmocka_unit_test(a_damaged_byte_does_no_harm),
 		cmocka_unit_test(ready_is_what_the_servers_make_of_it),
+		cmocka_unit_test(a_server_that_was_seen_is_missed),
 		cmocka_unit_test(folders_are_kept_but_those_of_a_watch),
 	};
 
