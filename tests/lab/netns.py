@@ -147,6 +147,19 @@ class NetHost:
                         found.add((_address(address), int(port, 16)))
         return found
 
+    def tcp_peers(self, inodes):
+        """{(address, port)} at the other ends of the connections whose sockets have these inodes."""
+        found = set()
+        for table in ("tcp", "tcp6"):
+            with open(f"/proc/{self.pid}/net/{table}", encoding="ascii") as lines:
+                next(lines)
+                for line in lines:
+                    fields = line.split()
+                    if fields[9] in inodes and fields[3] != TCP_LISTEN:
+                        address, port = fields[2].split(":")
+                        found.add((_address(address), int(port, 16)))
+        return found
+
     def listening_ports(self):
         return {port for _, port in self.listeners()}
 
