@@ -102,6 +102,17 @@ static int check_kept(const bool kept[], struct error *err)
 	return 0;
 }
 
+/* Without new privileges it limits nothing: for who reads it, and as a second wall. */
+static int drop_bounds(const bool kept[], struct error *err)
+{
+	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 1)
+		return 0;
+	for (unsigned i = 0; i <= CAP_LAST_CAP; i++)
+		if (!kept[i] && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0 && errno != EINVAL)
+			return error_errno(err, "drop CAP_%u from the bounding set", i);
+	return 0; /* EINVAL: a capability that this kernel does not know */
+}
+
 /* What of the list is permitted is made effective, the rest goes. */
 int privileges_keep(const enum privilege list[], size_t n, bool no_new_privileges,
 		    struct error *err)
@@ -116,6 +127,8 @@ int privileges_keep(const enum privilege list[], size_t n, bool no_new_privilege
 
 		kept[capability] = capng_have_capability(CAPNG_PERMITTED, capability) == 1;
 	}
+	if (no_new_privileges && (rc = drop_bounds(kept, err)) < 0)
+		return rc;
 	/* The ambient set is a part of the inheritable one: it goes with it. */
 	capng_clear(CAPNG_SELECT_CAPS);
 	for (unsigned i = 0; i <= CAP_LAST_CAP && rc == 0; i++)
@@ -126,4 +139,15 @@ int privileges_keep(const enum privilege list[], size_t n, bool no_new_privilege
 	if (no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_errno(err, "forgo new privileges");
 	return check_kept(kept, err);
+}
+
+int privileges_give_up(enum privilege privilege, struct error *err)
+{
+	enum privilege others[PRIVILEGE_COUNT];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < PRIVILEGE_COUNT; i++)
+		if ((enum privilege)i != privilege)
+			others[n++] = (enum privilege)i;
+	return privileges_keep(others, n, false, err);
 }

@@ -60,15 +60,19 @@ size_t privileges_missing(const enum privilege list[], size_t n, struct buf *nam
 /*
  * Keep what is in the list, and drop everything else from the effective, the
  * permitted, the inheritable and the ambient set.  What we do not have is not
- * gained.  The bounding set stays: a set-gid program that is started later needs
- * it.  So a program that root executes afterwards gets everything back, unless
- * `no_new_privileges` is set: then it gets what we have kept, and so it is for
- * ever (prctl(2), PR_SET_NO_NEW_PRIVS).
+ * gained.  A program that root executes afterwards gets everything back that is
+ * in the bounding set, unless `no_new_privileges` is set: then it gets what we
+ * have kept, and so it is for ever (prctl(2), PR_SET_NO_NEW_PRIVS).  The bounding
+ * set, which means nothing then, goes too, where we may change it
+ * (CAP_SETPCAP); otherwise it stays.
  *
  * The kernel is asked afterwards: -EPERM when more is left than was to be kept.
  * On any error the process is not to go on.  Of this thread alone.
  */
 int privileges_keep(const enum privilege list[], size_t n, bool no_new_privileges,
 		    struct error *err);
+
+/* Drop this one, and whatever is in no row of the table, in the same way. */
+int privileges_give_up(enum privilege privilege, struct error *err);
 
 #endif

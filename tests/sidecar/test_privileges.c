@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -70,7 +71,7 @@ static void keep_nothing(void *ctx)
 	(void)ctx;
 	if (privileges_keep(NULL, 0, true, NULL) != 0)
 		_exit(NOT_DROPPED);
-	if (!are_sets(0) || status("NoNewPrivs", 10) != 1)
+	if (!are_sets(0) || status("NoNewPrivs", 10) != 1 || status("CapBnd", 16) != 0)
 		_exit(WRONG_SETS);
 	for (unsigned i = 0; i < PRIVILEGE_COUNT; i++)
 		if (privileges_have((enum privilege)i))
@@ -141,6 +142,50 @@ static void what_we_do_not_have_is_not_gained(void **state)
 	assert_int_equal(sandbox_in_child(keep_more_than_we_have, NULL), FINE);
 }
 
+static void keep_without_setpcap(void *ctx)
+{
+	static const enum privilege kept[] = { PRIVILEGE_KILL };
+	unsigned long long bounding;
+
+	(void)ctx;
+	if (privileges_keep(kept, 1, false, NULL) != 0)
+		_exit(NOT_DROPPED);
+	bounding = status("CapBnd", 16);
+	if (privileges_keep(NULL, 0, true, NULL) != 0)
+		_exit(NOT_DROPPED);
+	if (!are_sets(0) || bounding == 0 || status("CapBnd", 16) != bounding)
+		_exit(WRONG_SETS);
+}
+
+static void the_bounding_set_may_have_to_stay(void **state)
+{
+	(void)state;
+	assert_int_equal(sandbox_in_child(keep_without_setpcap, NULL), FINE);
+}
+
+static void give_up_one(void *ctx)
+{
+	static const enum privilege kept[] = { PRIVILEGE_KILL, PRIVILEGE_NET_ADMIN,
+					       PRIVILEGE_CHOWN };
+
+	(void)ctx;
+	if (privileges_keep(kept, 3, true, NULL) != 0 ||
+	    !are_sets(BIT(CAP_KILL) | BIT(CAP_NET_ADMIN) | BIT(CAP_CHOWN)))
+		_exit(NOT_DROPPED);
+	/* Twice is once. */
+	for (int i = 0; i < 2; i++)
+		if (privileges_give_up(PRIVILEGE_NET_ADMIN, NULL) != 0 ||
+		    !are_sets(BIT(CAP_KILL) | BIT(CAP_CHOWN)) ||
+		    privileges_have(PRIVILEGE_NET_ADMIN) || status("NoNewPrivs", 10) != 1)
+			_exit(WRONG_SETS);
+}
+
+static void one_can_be_given_up_later(void **state)
+{
+	(void)state;
+	assert_int_equal(sandbox_in_child(give_up_one, NULL), FINE);
+}
+
 /* ---- attempts ---- */
 
 static void wait_as_nobody(void *ctx)
@@ -156,6 +201,14 @@ struct attempt {
 	pid_t nobodys; /* a process of another user */
 	enum privilege lacking;
 };
+
+/* Beyond the limit of a socket's buffer. */
+static bool set_forced_buffer(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), bytes = 65536;
+
+	return setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) == 0;
+}
 
 /* With everything but the one: whether each thing can be done that it is for. */
 static void try_without(void *ctx)
@@ -189,6 +242,9 @@ static void try_without(void *ctx)
 		_exit(WRONG_ATTEMPT);
 	done = kill(attempt->nobodys, 0) == 0;
 	if (done == (without == PRIVILEGE_KILL))
+		_exit(WRONG_ATTEMPT);
+	done = set_forced_buffer();
+	if (done == (without == PRIVILEGE_NET_ADMIN))
 		_exit(WRONG_ATTEMPT);
 	done = chroot("/") == 0;
 	if (done == (without == PRIVILEGE_SYS_CHROOT))
@@ -315,6 +371,7 @@ static void each_way_of_running_has_its_privileges(void **state)
 		{ PRIVILEGE_DAC_OVERRIDE, PRIVILEGES_PATCH | PRIVILEGES_RUN | PRIVILEGES_WATCH, 0 },
 		{ PRIVILEGE_FOWNER, PRIVILEGES_PATCH | PRIVILEGES_RUN | PRIVILEGES_WATCH, 0 },
 		{ PRIVILEGE_KILL, PRIVILEGES_PATCH | PRIVILEGES_RUN | PRIVILEGES_WATCH, 0 },
+		{ PRIVILEGE_NET_ADMIN, PRIVILEGES_PATCH | PRIVILEGES_RUN | PRIVILEGES_WATCH, 0 },
 		{ PRIVILEGE_NET_BIND_SERVICE, PRIVILEGES_PATCH | PRIVILEGES_RUN | PRIVILEGES_WATCH,
 		  0 },
 		{ PRIVILEGE_SYS_CHROOT, PRIVILEGES_WATCH, PRIVILEGES_WATCH },
@@ -343,8 +400,8 @@ static void ways_add_up(void **state)
 
 	(void)state;
 	assert_int_equal(privileges_uses(0, uses), 0);
-	assert_int_equal(privileges_uses(PRIVILEGES_RUN, uses), 6);
-	assert_int_equal(privileges_uses(PRIVILEGES_RUN | PRIVILEGES_WATCH, uses), 7);
+	assert_int_equal(privileges_uses(PRIVILEGES_RUN, uses), 7);
+	assert_int_equal(privileges_uses(PRIVILEGES_RUN | PRIVILEGES_WATCH, uses), 8);
 	assert_int_equal(privileges_uses(~0U, uses), PRIVILEGE_COUNT);
 	/* What is graver than another use of the same comes first. */
 	assert_true(use_of(~0U, PRIVILEGE_SYS_PTRACE)->is_indispensable);
@@ -357,6 +414,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_not_kept_is_gone_from_every_set_but_the_bounding_one),
 		TEST(all_may_be_dropped),
+		TEST(the_bounding_set_may_have_to_stay),
+		TEST(one_can_be_given_up_later),
 		TEST(what_was_inherited_goes_too),
 		TEST(what_we_do_not_have_is_not_gained),
 		TEST(each_privilege_is_what_it_is_called),
