@@ -37,6 +37,7 @@ postern_require_library(capng cap-ng.h libcap-ng-dev cap-ng)
 postern_require_library(event event2/event.h libevent-dev event_extra event_core)
 postern_require_library(jansson jansson.h libjansson-dev jansson)
 postern_require_library(md sha2.h libmd-dev md)
+postern_require_library(seccomp seccomp.h libseccomp-dev seccomp)
 # Names and constants only: see the design's table of dependencies.
 postern_require_library(inotify inotifytools/inotify.h libinotifytools0-dev)
 if(POSTERN_TESTS)

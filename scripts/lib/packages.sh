@@ -12,7 +12,7 @@
 
 # shellcheck disable=SC2034  # for whoever sources this
 readonly -a BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build libconfuse-dev libcap-ng-dev
-	libevent-dev libinotifytools0-dev libjansson-dev libmd-dev)
+	libevent-dev libinotifytools0-dev libjansson-dev libmd-dev libseccomp-dev)
 # shellcheck disable=SC2034
 readonly -a LAB_PACKAGES=(debootstrap debian-archive-keyring gpgv iproute2 nftables util-linux python3)
 
