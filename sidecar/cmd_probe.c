@@ -337,6 +337,7 @@ static int probe_others(const struct probing *p)
 		log_error("probe: %s", err.msg);
 		return rc == -ENOMEM ? EXIT_FAILED : EXIT_USAGE;
 	}
+	command_shed_privileges(0); /* it hears strangers, and needs none for that */
 	rc = probe_targets_run(&request, &found, &err);
 	if (rc == 0)
 		rc = show_targets(&found, p->n_targets, p->json, &err);

@@ -108,14 +108,14 @@ static bool take_option(void *arg, int which, const char *value)
 }
 
 /*
- * CMD has everything that we were given.  New ones may be gained: programs of
- * the mail servers that the companion runs are set-gid ones.
+ * CMD has everything that we were given, and so has what it starts.  The companion
+ * has what we keep: none of the tools that it runs is a set-gid program.
  */
 static void keep_privileges(void)
 {
 	struct error err = { 0 };
 
-	if (command_keep_privileges(PRIVILEGES_RUN, false, &err) < 0)
+	if (command_keep_privileges(PRIVILEGES_RUN, &err) < 0)
 		log_error("run: %s", err.msg); /* CMD runs all the same */
 }
 

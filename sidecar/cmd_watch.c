@@ -21,7 +21,7 @@ int cmd_watch(const struct command *self, const struct command_globals *globals,
 	if (!command_parse(self, argc, argv, values))
 		return EXIT_USAGE;
 	log_never_wait();
-	if (command_keep_privileges(PRIVILEGES_WATCH, true, &err) < 0)
+	if (command_keep_privileges(PRIVILEGES_WATCH, &err) < 0)
 		return command_fail(&err);
 	return watcher_run(&job);
 }

@@ -2,6 +2,7 @@
 /* command - what all commands share: options, host, settings, messages. */
 #include "command.h"
 
+#include "confinement.h"
 #include "inputs.h"
 #include "log.h"
 #include "patchers/base/buf.h"
@@ -98,7 +99,21 @@ static void say_missing(const struct privilege_use *use)
 		    use->what_for);
 }
 
-int command_keep_privileges(unsigned ways, bool no_new_privileges, struct error *err)
+/*
+ * A second wall behind what was dropped: some kernels and engines offer none, and
+ * who runs postern there is better off with it than without it.
+ */
+static bool confine(void)
+{
+	struct error err = { 0 };
+
+	if (confinement_enter(&err) == 0)
+		return true;
+	log_warning("system calls are not filtered: %s", err.msg);
+	return false;
+}
+
+int command_keep_privileges(unsigned ways, struct error *err)
 {
 	const struct privilege_use *uses[PRIVILEGE_COUNT];
 	enum privilege kept[PRIVILEGE_COUNT];
@@ -120,11 +135,25 @@ int command_keep_privileges(unsigned ways, bool no_new_privileges, struct error 
 	}
 	if (rc < 0)
 		return error_set(err, rc, "without what is missing nothing can be done");
-	rc = privileges_keep(kept, n_kept, no_new_privileges, err);
+	rc = privileges_keep(kept, n_kept, true, err);
 	if (rc == 0)
-		log_notice("capabilities kept: %s%s", names.len > 0 ? buf_text(&names) : "none",
-			   no_new_privileges ? "; no new ones can be gained" : "");
+		log_notice("capabilities kept: %s; no new ones can be gained%s",
+			   names.len > 0 ? buf_text(&names) : "none",
+			   confine() ? "; system calls are filtered" : "");
 	return rc;
+}
+
+void command_shed_privileges(unsigned ways)
+{
+	const struct privilege_use *uses[PRIVILEGE_COUNT];
+	enum privilege kept[PRIVILEGE_COUNT];
+	size_t n = privileges_uses(ways, uses);
+	struct error err = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		kept[i] = uses[i]->privilege;
+	if (privileges_keep(kept, n, true, &err) < 0)
+		log_warning("going on with all privileges: %s", err.msg);
 }
 
 int command_fail(const struct error *err)
@@ -159,6 +188,8 @@ int command_open(const struct command_globals *globals, enum command_needs needs
 	};
 	struct error err = { 0 };
 
+	/* In another container it is what `watch` does, once. */
+	command_shed_privileges(PRIVILEGES_PATCH | (globals->root_is_given ? PRIVILEGES_WATCH : 0));
 	if (host_init(host, globals->root, &err) < 0)
 		return command_fail(&err);
 	if (needs == COMMAND_NEEDS_FOLDERS)

@@ -102,18 +102,24 @@ enum command_needs {
 /*
  * The host and the inputs that the globals name, the latter of one moment, and
  * without override files for COMMAND_NEEDS_FOLDERS; remarks on them are added to
- * notes.  0, or an exit status after the reason was logged.
+ * notes.  Sheds the privileges that work on that host does not need.  0, or an exit
+ * status after the reason was logged.
  */
 int command_open(const struct command_globals *globals, enum command_needs needs, struct host *host,
 		 struct inputs *inputs, struct notes *notes);
 
 /*
- * Give up every privilege but those of `ways` (a mask of enum privileges_way),
+ * For what keeps running: give up every privilege but those of `ways` (a mask
+ * of enum privileges_way) and every system call that is not needed, for good;
  * and say once what is kept, and what is missing and what will not work for it.
  * 0, or -EPERM when the kernel does not let us, or one is missing without which
- * nothing works.
+ * nothing works.  Where system calls cannot be filtered that is said, and no
+ * failure.
  */
-int command_keep_privileges(unsigned ways, bool no_new_privileges, struct error *err);
+int command_keep_privileges(unsigned ways, struct error *err);
+
+/* The same for what runs once, without a word: who lacks one hears of it when it is needed. */
+void command_shed_privileges(unsigned ways);
 
 /* Log remarks at their level. */
 void command_log_notes(const struct notes *notes);

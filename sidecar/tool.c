@@ -37,8 +37,8 @@ static const char *const environment[] = {
 };
 
 /*
- * The programs of another container are its owner's, not ours: of what we may do
- * they get no more than to read what root may.
+ * The programs are the mail host's owner's, not ours: of what we may do they get no
+ * more than to read what root may.
  */
 static bool give_up_privileges(void)
 {
@@ -60,7 +60,7 @@ static void become(const struct rootfs *root, bool enter, const char *program,
 
 	signal_state_fresh();
 	signal(SIGPIPE, SIG_DFL);
-	if (enter && (fchdir(root->fd) < 0 || chroot(".") < 0 || !give_up_privileges()))
+	if ((enter && (fchdir(root->fd) < 0 || chroot(".") < 0)) || !give_up_privileges())
 		_exit(EXEC_FAILED);
 	null_fd = open("/dev/null", O_RDWR);
 	if (null_fd < 0 || chdir("/") < 0)

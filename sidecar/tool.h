@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* tool - run one of the servers' own programs, inside their root, for a while. */
+/*
+ * tool - run one of the servers' own programs, inside their root, for a while, and with
+ * no privilege but to read what root may.
+ */
 #ifndef SIDECAR_TOOL_H
 #define SIDECAR_TOOL_H
 

@@ -62,10 +62,14 @@ def inner_number(pid):
     return int(status(pid)["NSpid"].split()[-1])
 
 
+def names_of(bits):
+    """A set of capabilities as /proc/PID/status has it, as names without "CAP_"."""
+    return {each for number, each in enumerate(confine.CAPABILITIES) if int(bits, 16) >> number & 1}
+
+
 def capabilities(pid, field="CapEff"):
-    """The set of a /proc/PID/status field, as names without "CAP_"."""
-    bits = int(status(pid)[field], 16)
-    return {each for number, each in enumerate(confine.CAPABILITIES) if bits >> number & 1}
+    """The set of a /proc/PID/status field."""
+    return names_of(status(pid)[field])
 
 
 def descriptors(pid):

@@ -2,6 +2,7 @@
 """Calls of the kernel that Python has no function for: masks, ptrace, seccomp, prctl, sigqueue."""
 import contextlib
 import ctypes
+import errno
 import os
 import platform
 import signal
@@ -12,8 +13,10 @@ libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_
 libc.ptrace.restype = ctypes.c_long
 
 _NUMBERS = {
-    "x86_64": {"rt_sigprocmask": 14, "prctl": 157, "clone": 56, "vfork": 58, "clone3": 435},
-    "aarch64": {"rt_sigprocmask": 135, "prctl": 167, "clone": 220, "vfork": -1, "clone3": 435},
+    "x86_64": {"rt_sigprocmask": 14, "prctl": 157, "clone": 56, "vfork": 58, "clone3": 435,
+               "seccomp": 317},
+    "aarch64": {"rt_sigprocmask": 135, "prctl": 167, "clone": 220, "vfork": -1, "clone3": 435,
+                "seccomp": 277},
 }
 SYSCALL = _NUMBERS[platform.machine()]
 
@@ -115,6 +118,16 @@ def refuse_prctl(option, errno):
         _instruction(_LOAD, _FIRST_ARGUMENT_AT),
         _instruction(_EQUAL, option, 0, 1),
         _instruction(_RETURN, _ERRNO | errno),
+        _instruction(_RETURN, _ALLOW),
+    ])
+
+
+def refuse_seccomp():
+    """From now on seccomp(2) is unknown, as to an old kernel, here and in all children."""
+    _install([
+        _instruction(_LOAD, _NUMBER_AT),
+        _instruction(_EQUAL, SYSCALL["seccomp"], 0, 1),
+        _instruction(_RETURN, _ERRNO | errno.ENOSYS),
         _instruction(_RETURN, _ALLOW),
     ])
 
