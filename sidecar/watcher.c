@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "endpoint.h"
+#include "gate_privilege.h"
 #include "gate_watch.h"
 #include "log.h"
 #include "look.h"
@@ -102,13 +103,12 @@ static void retry_later(struct watcher *w)
 static void ask_look(void *arg, struct look_request *out)
 {
 	struct watcher *w = arg;
-	const bool *touched = watched_folders_touched(&w->folders);
 
 	*out = (struct look_request){
 		.config = w->job->config,
 		.root = w->state.root,
 		.previous = &w->state.report,
-		.touched = w->all_touched ? NULL : touched,
+		.touched = w->all_touched ? NULL : watched_folders_touched(&w->folders),
 		.retry = w->retrying,
 		.watches_are_unknown = w->watches_are_unknown,
 	};
@@ -268,13 +268,13 @@ static void on_resync(evutil_socket_t fd, short what, void *arg)
 
 static void take_report(struct watcher *w, struct report *report)
 {
-	bool was_current = w->state.report.outcome == REPORT_CURRENT;
-
-	if (!was_current && report->outcome == REPORT_CURRENT && w->state.failed_at != 0)
+	if (w->state.report.outcome != REPORT_CURRENT && report->outcome == REPORT_CURRENT &&
+	    w->state.failed_at != 0)
 		log_notice("everything is as wanted again");
 	if (report->outcome == REPORT_CURRENT || report->outcome == REPORT_WAITING)
 		w->watches_are_unknown = false;
 	state_take_report(&w->state, report, monotonic_micros() - w->look_event_micros);
+	gate_privilege_heed(&w->state.report);
 	watch_folders(w);
 	follow_masters(w);
 	if (w->state.report.outcome != REPORT_FAILED) {
