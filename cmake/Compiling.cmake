@@ -41,7 +41,8 @@ endif()
 if(POSTERN_STATIC)
 	target_compile_options(postern_compiling INTERFACE -fPIE -ffunction-sections -fdata-sections)
 	target_link_options(postern_compiling INTERFACE
-		-static-pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections)
+		-static-pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections
+		-Wl,-z,pack-relative-relocs) # a word each, not three; unknown to some: then as before
 else()
 	target_compile_options(postern_compiling INTERFACE -fPIE)
 	target_link_options(postern_compiling INTERFACE -pie -Wl,-z,relro,-z,now)
