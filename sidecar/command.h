@@ -118,7 +118,11 @@ int command_open(const struct command_globals *globals, enum command_needs needs
  */
 int command_keep_privileges(unsigned ways, struct error *err);
 
-/* The same for what runs once, without a word: who lacks one hears of it when it is needed. */
+/*
+ * Privileges alone, for what runs once, without a word: who lacks one hears of it when it
+ * is needed.  Nothing is given up without CAP_SYS_PTRACE, but for `ways` 0: the kernel
+ * shows a process then only to who has all that it has, and the servers have much.
+ */
 void command_shed_privileges(unsigned ways);
 
 /* Log remarks at their level. */
