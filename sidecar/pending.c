@@ -28,8 +28,8 @@ bool pending_is_set(const struct rootfs *root, const char *server)
 int pending_set(const struct rootfs *root, const char *server, struct error *err)
 {
 	char path[PATH_BYTES];
-	cleanup_fd int fd = rootfs_open(root, path_of(server, path),
-					O_WRONLY | O_CREAT | O_NOFOLLOW, 0600, err);
+	cleanup_fd int fd = rootfs_open_file(root, path_of(server, path),
+					     O_WRONLY | O_CREAT | O_NOFOLLOW, 0600, err);
 
 	return fd < 0 ? fd : 0;
 }

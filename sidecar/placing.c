@@ -120,9 +120,9 @@ int placing_read(const struct placing_folder *folder, const char *name, struct b
 		return errno == ENOENT ? 0 : placing_error(folder, "stat", name, err);
 	if (!S_ISREG(st.st_mode))
 		return 0;
-	fd = openat(folder->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	fd = rootfs_open_file_at(folder->fd, name, O_RDONLY, 0, name, err);
 	if (fd < 0)
-		return placing_error(folder, "open", name, err);
+		return error_wrap(err, fd, "%s", folder->path);
 	rc = textfile_read_fd(fd, out, name, err);
 	return rc < 0 ? error_wrap(err, rc, "%s", folder->path) : 1;
 }

@@ -52,8 +52,8 @@ static int take_lock(const struct survey_request *request, int wait_ms, int *out
 		rc = check_private(host, HOST_JUDGE_DIRECTORY, err);
 	if (rc < 0)
 		return rc;
-	fd = rootfs_open(&host->root, HOST_WORK_DIRECTORY "/lock", O_RDWR | O_CREAT | O_NOFOLLOW,
-			 0600, err);
+	fd = rootfs_open_file(&host->root, HOST_WORK_DIRECTORY "/lock",
+			      O_RDWR | O_CREAT | O_NOFOLLOW, 0600, err);
 	if (fd < 0)
 		return fd;
 	for (int waited = 0; waited <= wait_ms; waited += LOCK_STEP_MS) {

@@ -7,18 +7,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 enum { LINKS_MAX = 40, LINK_BYTES_MAX = 4096, RACES_MAX = 1000 };
 
 int rootfs_init(struct rootfs *root, const char *path, struct error *err)
 {
-	cleanup_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char *copy;
 
 	if (fd < 0)
@@ -82,6 +84,124 @@ int rootfs_open(const struct rootfs *root, const char *path, int flags, mode_t m
 	int fd = open_in_root(root, path, flags, mode);
 
 	return fd < 0 ? error_errno(err, "open %s", path) : fd;
+}
+
+/* ---- regular files ---- */
+
+/* What the kernel makes up as it is read, and to us of whom it would not tell to others. */
+static bool is_of_the_kernel(int fd)
+{
+	static const unsigned long kinds[] = {
+		PROC_SUPER_MAGIC, SYSFS_MAGIC,        DEBUGFS_MAGIC,       TRACEFS_MAGIC,
+		BPF_FS_MAGIC,     CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, SECURITYFS_MAGIC,
+	};
+	struct statfs st;
+
+	if (fstatfs(fd, &st) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if ((uint32_t)st.f_type == (uint32_t)kinds[i]) /* signed, and 32 bits count */
+			return true;
+	return false;
+}
+
+/* 0 when what is named, but not opened, may be. */
+static int check_file(int named_fd, const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(named_fd, &st) < 0)
+		return error_errno(err, "stat %s", path);
+	if (S_ISDIR(st.st_mode))
+		return error_code(err, -EISDIR, "%s", path);
+	if (S_ISLNK(st.st_mode)) /* only with O_NOFOLLOW */
+		return error_code(err, -ELOOP, "open %s", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "%s: not a regular file", path);
+	if (is_of_the_kernel(named_fd))
+		return error_set(err, -EINVAL, "%s: the kernel's own, not a file of the mail host's",
+				 path);
+	return 0;
+}
+
+/*
+ * Open what a descriptor of O_PATH names: that very file, whatever has its name
+ * by now.  -ENOENT without a /proc of ours.
+ */
+static int open_named(int named_fd, int flags)
+{
+	char path[sizeof("/proc/self/fd/-2147483648")];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", named_fd);
+	return openat(AT_FDCWD, path, flags | O_CLOEXEC);
+}
+
+typedef int open_function(const void *where, const char *path, int flags, mode_t mode);
+
+static int open_below(const void *where, const char *path, int flags, mode_t mode)
+{
+	return open_in_root(where, path, flags, mode);
+}
+
+static int open_at(const void *where, const char *path, int flags, mode_t mode)
+{
+	const int *dir_fd = where;
+
+	return openat(*dir_fd, path, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+}
+
+/* Open a file that is there, or as -ENOENT has it. */
+static int open_existing(open_function *open_it, const void *where, const char *name, int flags,
+			 const char *path, struct error *err)
+{
+	cleanup_fd int named_fd = open_it(where, name, O_PATH | (flags & O_NOFOLLOW), 0);
+	int fd, rc;
+
+	if (named_fd < 0)
+		return error_errno(err, "open %s", path);
+	rc = check_file(named_fd, path, err);
+	if (rc < 0)
+		return rc;
+	/* Non-blocking, for one that somebody has a lease on. */
+	flags = (flags & ~O_CREAT) | O_NONBLOCK | O_NOCTTY;
+	fd = open_named(named_fd, flags & ~O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		fd = open_it(where, name, flags, 0);
+	return fd < 0 ? error_errno(err, "open %s", path) : fd;
+}
+
+static int open_file(open_function *open_it, const void *where, const char *name, int flags,
+		     mode_t mode, const char *path, struct error *err)
+{
+	int fd;
+
+	if (!(flags & O_CREAT))
+		return open_existing(open_it, where, name, flags, path, err);
+	for (int races = 0; races < RACES_MAX; races++) {
+		fd = open_it(where, name, flags | O_EXCL, mode);
+		if (fd >= 0)
+			return fd;
+		if (errno != EEXIST)
+			return error_errno(err, "open %s", path);
+		if (flags & O_EXCL)
+			return error_code(err, -EEXIST, "open %s", path);
+		fd = open_existing(open_it, where, name, flags, path, err);
+		if (fd != -ENOENT) /* it has gone meanwhile */
+			return fd;
+	}
+	return error_set(err, -EAGAIN, "%s: others keep taking it away", path);
+}
+
+int rootfs_open_file(const struct rootfs *root, const char *path, int flags, mode_t mode,
+		     struct error *err)
+{
+	return open_file(open_below, root, path, flags, mode, path, err);
+}
+
+int rootfs_open_file_at(int dir_fd, const char *name, int flags, mode_t mode, const char *path,
+			struct error *err)
+{
+	return open_file(open_at, &dir_fd, name, flags | O_NOFOLLOW, mode, path, err);
 }
 
 bool rootfs_exists(const struct rootfs *root, const char *path)

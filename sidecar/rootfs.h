@@ -31,6 +31,19 @@ bool rootfs_is_own(const struct rootfs *root);
 int rootfs_open(const struct rootfs *root, const char *path, int flags, mode_t mode,
 		struct error *err);
 
+/*
+ * The same for a regular file.  Anything else is told from its folder and never
+ * opened: a FIFO waits, and a device may act.  -EISDIR; -ELOOP for a link, with
+ * O_NOFOLLOW; -EINVAL for what is neither file nor folder, and for what the
+ * kernel makes up as it is read (in /proc, /sys): it may be of another process.
+ */
+int rootfs_open_file(const struct rootfs *root, const char *path, int flags, mode_t mode,
+		     struct error *err);
+
+/* The same in a folder, never through a link; `path` is for messages. */
+int rootfs_open_file_at(int dir_fd, const char *name, int flags, mode_t mode, const char *path,
+			struct error *err);
+
 /* Whether a path exists (any kind); errors count as no. */
 bool rootfs_exists(const struct rootfs *root, const char *path);
 

@@ -211,7 +211,8 @@ int server_write_candidate(const struct host *host, const char *name, struct spa
 		path = NULL;
 		return error_set(err, -ENOMEM, "out of memory");
 	}
-	fd = rootfs_open(&host->root, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600, err);
+	/* A file of ours alone: one that is there may have another name elsewhere. */
+	fd = rootfs_open_file(&host->root, path, O_WRONLY | O_CREAT | O_EXCL, 0600, err);
 	if (fd < 0)
 		return fd;
 	while (text.len > 0) {

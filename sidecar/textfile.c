@@ -70,11 +70,12 @@ static void swap_release(struct swap *s)
 	rootfs_place_release(&s->lock);
 }
 
-static int wait_for_lock(int fd, const char *path, struct error *err)
+/* `waited_ms` goes on from one holder to the next: they may take turns for ever. */
+static int wait_for_lock(int fd, const char *path, int *waited_ms, struct error *err)
 {
 	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
 
-	for (int waited = 0; waited < LOCK_WAIT_MS; waited += LOCK_STEP_MS) {
+	for (; *waited_ms < LOCK_WAIT_MS; *waited_ms += LOCK_STEP_MS) {
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 			return 0;
 		if (errno != EWOULDBLOCK && errno != EINTR)
@@ -87,22 +88,22 @@ static int wait_for_lock(int fd, const char *path, struct error *err)
 /* Take the lock; a holder that renamed the file away leaves us an orphan: again. */
 static int take_lock(struct swap *s)
 {
+	int waited_ms = 0;
+
 	for (int tries = 0; tries < LOCK_TRIES_MAX; tries++) {
-		cleanup_fd int fd =
-			openat(s->lock.dir_fd, s->lock.name,
-			       O_CREAT | O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+		cleanup_fd int fd = rootfs_open_file_at(s->lock.dir_fd, s->lock.name,
+							O_CREAT | O_RDWR, 0600, s->lock.path,
+							s->err);
 		struct stat ours, there;
 		int rc;
 
 		if (fd < 0)
-			return error_errno(s->err, "open %s", s->lock.path);
-		rc = wait_for_lock(fd, s->lock.path, s->err);
+			return fd;
+		rc = wait_for_lock(fd, s->lock.path, &waited_ms, s->err);
 		if (rc < 0)
 			return rc;
 		if (fstat(fd, &ours) < 0)
 			return error_errno(s->err, "stat %s", s->lock.path);
-		if (!S_ISREG(ours.st_mode))
-			return error_set(s->err, -EINVAL, "%s: not a regular file", s->lock.path);
 		if (fstatat(s->lock.dir_fd, s->lock.name, &there, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
 			continue;
@@ -319,13 +320,13 @@ static int save(struct swap *s, struct span old, const char *saved)
  */
 static int write_in_place(struct swap *s, struct span old, struct span new)
 {
-	cleanup_fd int fd =
-		openat(s->place.dir_fd, s->place.name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int fd = rootfs_open_file_at(s->place.dir_fd, s->place.name, O_WRONLY, 0,
+						s->path, s->err);
 	cleanup_free char *saved = NULL;
 	int rc;
 
 	if (fd < 0)
-		return error_errno(s->err, "open %s", s->path);
+		return fd;
 	rc = beside(s, SAVED_SUFFIX, &saved);
 	if (rc == 0)
 		rc = save(s, old, saved);
@@ -394,10 +395,9 @@ int textfile_swap(const struct rootfs *root, const char *path, struct textfile_c
 		rc = take_lock(&s);
 	if (rc < 0)
 		return rc;
-	old_fd = openat(s.place.dir_fd, s.place.name,
-			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (old_fd < 0 && errno != ENOENT)
-		return error_errno(err, "open %s", path);
+	old_fd = rootfs_open_file_at(s.place.dir_fd, s.place.name, O_RDONLY, 0, path, err);
+	if (old_fd < 0 && old_fd != -ENOENT)
+		return old_fd;
 	if (old_fd >= 0)
 		rc = textfile_read_fd(old_fd, &now, path, err);
 	if (rc < 0)
@@ -412,12 +412,11 @@ int textfile_swap(const struct rootfs *root, const char *path, struct textfile_c
 /* Open the saved copy beside the file; -ENOENT when there is none. */
 static int open_saved(const struct swap *s, const char *saved)
 {
-	int fd = openat(s->place.dir_fd, saved, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct error why;
+	int fd = rootfs_open_file_at(s->place.dir_fd, saved, O_RDONLY, 0, saved, &why);
 
-	if (fd >= 0)
-		return fd;
-	return errno == ENOENT ? -ENOENT
-			       : error_errno(s->err, "open %s%s", s->place.path, SAVED_SUFFIX);
+	return fd >= 0 || fd == -ENOENT ? fd
+					: error_set(s->err, fd, "beside %s: %s", s->path, why.msg);
 }
 
 /*
@@ -445,9 +444,9 @@ static int put_back(const struct swap *s, const char *saved)
 	rc = textfile_read_fd(saved_fd, &old, s->path, s->err);
 	if (rc < 0)
 		return rc;
-	fd = openat(s->place.dir_fd, s->place.name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = rootfs_open_file_at(s->place.dir_fd, s->place.name, O_WRONLY, 0, s->path, s->err);
 	if (fd < 0)
-		return error_errno(s->err, "open %s", s->path);
+		return fd;
 	if (is_much_newer(fd, saved_fd))
 		return error_set(
 			s->err, -EEXIST,

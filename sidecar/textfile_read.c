@@ -12,13 +12,20 @@
 
 enum { READ_STEP_BYTES = 4096 };
 
+static int too_large(const char *path, struct error *err)
+{
+	return error_set(err, -EFBIG, "%s: larger than %lu MiB", path, TEXTFILE_LIMIT_BYTES >> 20);
+}
+
 static int read_all(int fd, struct buf *out, const char *path, struct error *err)
 {
 	size_t before = out->len, step = READ_STEP_BYTES;
 	struct stat st;
 
 	/* As much as the file says it has, and one byte to see its end. */
-	if (fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size < (off_t)TEXTFILE_LIMIT_BYTES)
+	if (fstat(fd, &st) == 0 && st.st_size > (off_t)TEXTFILE_LIMIT_BYTES)
+		return too_large(path, err);
+	if (st.st_size > 0)
 		step = (size_t)st.st_size + 1;
 	for (;;) {
 		ssize_t n;
@@ -35,8 +42,7 @@ static int read_all(int fd, struct buf *out, const char *path, struct error *err
 		out->len += (size_t)n;
 		step = READ_STEP_BYTES;
 		if (out->len - before > TEXTFILE_LIMIT_BYTES)
-			return error_set(err, -EFBIG, "%s: larger than %lu MiB", path,
-					 TEXTFILE_LIMIT_BYTES >> 20);
+			return too_large(path, err);
 	}
 	if (out->data)
 		out->data[out->len] = '\0';
@@ -58,8 +64,7 @@ int textfile_read_fd(int fd, struct buf *out, const char *path, struct error *er
 
 int textfile_read(const struct rootfs *root, const char *path, struct buf *out, struct error *err)
 {
-	/* Non-blocking: a FIFO in its place must not hold us up. */
-	cleanup_fd int fd = rootfs_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, err);
+	cleanup_fd int fd = rootfs_open_file(root, path, O_RDONLY, 0, err);
 
 	return fd < 0 ? fd : textfile_read_fd(fd, out, path, err);
 }

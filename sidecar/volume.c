@@ -23,7 +23,6 @@ enum {
 	NAMES_MAX = 2 * VOLUME_DIGEST_FILES_MAX, /* of the generation, and of the folder */
 	LINK_BYTES_MAX = 4096,
 	FOLDER_FLAGS = O_RDONLY | O_DIRECTORY,
-	READ_FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY, /* a FIFO must not hold us up */
 };
 
 void volume_file_release(struct volume_file *file)
@@ -119,16 +118,14 @@ static bool look_stands(const struct look *look)
 }
 
 /* The generation is a root of its own: no link in there leads out of it. */
-static int open_in_generation(const struct look *look, const char *key)
+static int open_in_generation(const struct look *look, const char *key, struct error *err)
 {
 	struct rootfs generation = { .fd = look->data_fd };
-	int fd = rootfs_open(&generation, key, READ_FLAGS, 0, NULL);
+	int fd = rootfs_open_file(&generation, key, O_RDONLY, 0, err);
 
 	/* No openat2(2) under an old seccomp profile: then no links at all. */
-	if (fd == -ENOSYS || fd == -EPERM) {
-		fd = openat(look->data_fd, key, READ_FLAGS | O_NOFOLLOW | O_CLOEXEC);
-		fd = fd < 0 ? -errno : fd;
-	}
+	if (fd == -ENOSYS || fd == -EPERM)
+		fd = rootfs_open_file_at(look->data_fd, key, O_RDONLY, 0, key, err);
 	return fd;
 }
 
@@ -144,11 +141,12 @@ static bool is_link_to_data(const struct look *look, const char *key)
 /* A descriptor; -ENOENT, without a message, when there is no such file; or an error. */
 static int open_key(const struct look *look, const char *key, const char *path, struct error *err)
 {
+	struct error why;
 	struct stat st;
 	int fd;
 
 	if (look->data_fd >= 0 && fstatat(look->data_fd, key, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		fd = open_in_generation(look, key);
+		fd = open_in_generation(look, key, &why);
 		if (fd == -ENOENT && !look_stands(look))
 			return -ENOENT; /* is read anew */
 		if (fd == -ENOENT)
@@ -157,9 +155,10 @@ static int open_key(const struct look *look, const char *key, const char *path, 
 	} else if (look->data_fd >= 0 && is_link_to_data(look, key)) {
 		return -ENOENT;
 	} else {
-		fd = rootfs_open(look->root, path, READ_FLAGS, 0, NULL);
+		fd = rootfs_open_file(look->root, path, O_RDONLY, 0, &why);
+		return fd >= 0 || fd == -ENOENT ? fd : error_set(err, fd, "%s", why.msg);
 	}
-	return fd >= 0 || fd == -ENOENT ? fd : error_code(err, fd, "open %s", path);
+	return fd >= 0 || fd == -ENOENT ? fd : error_set(err, fd, "%s: %s", look->dir, why.msg);
 }
 
 /* ---- reading until one state was seen from beginning to end ---- */
@@ -347,15 +346,13 @@ static int add_file(const struct look *look, const char *name, struct sum *sum, 
 	if (!path)
 		return error_set(err, -ENOMEM, "out of memory");
 	fd = open_key(look, name, path, err);
-	/* ENXIO: a link to a socket */
-	if (fd == -ENOENT || fd == -ENXIO)
+	/* EINVAL, EISDIR: a link to what is no file */
+	if (fd == -ENOENT || fd == -EINVAL || fd == -EISDIR)
 		return 0;
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, "stat %s", path);
-	if (!S_ISREG(st.st_mode))
-		return 0;
 	if (sum->n_files++ == VOLUME_DIGEST_FILES_MAX)
 		return error_set(err, -E2BIG, "%s: more than %d files", look->dir,
 				 VOLUME_DIGEST_FILES_MAX);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 /* What the file is that a path opens: its text, or "ERROR CODE". */
 static void assert_opens(const struct sandbox *s, const char *path, const char *text)
@@ -161,6 +162,124 @@ static void a_thing_exists_of_whatever_kind(void **state)
 	assert_true(rootfs_exists(&s->root, "/"));
 	assert_false(rootfs_exists(&s->root, "/dangling"));
 	assert_false(rootfs_exists(&s->root, "/file/x"));
+}
+
+/* ---- regular files ---- */
+
+static int open_file(const struct sandbox *s, const char *path, int flags, struct error *err)
+{
+	int fd = rootfs_open_file(&s->root, path, flags, 0600, err);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+/* Is let go as soon as anybody opens the FIFO's other end. */
+static void open_writing_end(void *ctx)
+{
+	const struct sandbox *s = ctx;
+
+	sandbox_ready();
+	open(sandbox_path(s, "/fifo"), O_WRONLY | O_CLOEXEC);
+}
+
+static void what_is_no_regular_file_is_never_opened(void **state)
+{
+	struct sandbox *s = *state;
+	pid_t writer;
+
+	assert_int_equal(mkfifo(sandbox_path(s, "/fifo"), 0600), 0);
+	sandbox_link(s, "fifo", "/link");
+	writer = sandbox_spawn_ready(open_writing_end, s);
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(open_file(s, "/fifo", O_RDONLY, NULL), -EINVAL);
+		assert_int_equal(open_file(s, "/link", O_RDWR, NULL), -EINVAL);
+		assert_int_equal(open_file(s, "/fifo", O_WRONLY | O_CREAT | O_NOFOLLOW, NULL),
+				 -EINVAL);
+		usleep(1000);
+	}
+	assert_false(sandbox_has_ended(writer));
+	sandbox_end(writer);
+	assert_int_equal(mknod(sandbox_path(s, "/zero"), S_IFCHR | 0666, makedev(1, 5)), 0);
+	assert_int_equal(open_file(s, "/zero", O_RDWR, NULL), -EINVAL);
+	/* No driver has it: to open it would tell. */
+	assert_int_equal(mknod(sandbox_path(s, "/none"), S_IFBLK | 0666, makedev(240, 77)), 0);
+	assert_int_equal(open_file(s, "/none", O_RDONLY, NULL), -EINVAL);
+	assert_int_equal(open_file(s, "/", O_RDONLY, NULL), -EISDIR);
+}
+
+static void what_the_kernel_makes_up_is_not_opened(void **state)
+{
+	static const char *const paths[] = { "/proc/self/environ", "/proc/self/maps", "/proc/kmsg",
+					     "/proc/sys/kernel/hostname", "/link" };
+	const struct sandbox *s = *state;
+	struct error err;
+
+	sandbox_make_folder(s, "/proc");
+	assert_int_equal(mount("/proc", sandbox_path(s, "/proc"), NULL, MS_BIND, NULL), 0);
+	sandbox_link(s, "/proc/1/environ", "/link");
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		assert_int_equal(open_file(s, paths[i], O_RDONLY, &err), -EINVAL);
+		unit_assert_contains(span_from(err.msg), paths[i]);
+	}
+	assert_true(open_file(s, "/proc/self/exe", O_RDONLY, NULL) < 0);
+	assert_true(open_file(s, "/proc/self/root/etc/passwd", O_RDONLY, NULL) < 0);
+}
+
+static void a_regular_file_is_opened_or_made(void **state)
+{
+	const struct sandbox *s = *state;
+
+	assert_int_equal(open_file(s, "/file", O_RDONLY, NULL), -ENOENT);
+	assert_int_equal(open_file(s, "/file", O_WRONLY | O_CREAT, NULL), 0);
+	assert_int_equal(open_file(s, "/file", O_WRONLY | O_CREAT, NULL), 0);
+	assert_int_equal(open_file(s, "/file", O_WRONLY | O_CREAT | O_EXCL, NULL), -EEXIST);
+	sandbox_link(s, "file", "/link");
+	assert_int_equal(open_file(s, "/link", O_RDONLY, NULL), 0);
+	assert_int_equal(open_file(s, "/link", O_RDONLY | O_NOFOLLOW, NULL), -ELOOP);
+	/* A link to nothing is not made to lead to something. */
+	sandbox_link(s, "none", "/dangling");
+	assert_true(open_file(s, "/dangling", O_WRONLY | O_CREAT | O_NOFOLLOW, NULL) < 0);
+	assert_false(sandbox_has(s, "/none"));
+}
+
+/* The bytes come from the file that was looked at, whatever is renamed over its name. */
+static void swap_for_ever(void *ctx)
+{
+	const struct sandbox *s = ctx;
+
+	sandbox_ready();
+	for (;;) {
+		rename(sandbox_path(s, "/a"), sandbox_path(s, "/name"));
+		link(sandbox_path(s, "/kept"), sandbox_path(s, "/a"));
+		rename(sandbox_path(s, "/b"), sandbox_path(s, "/name"));
+		mkfifo(sandbox_path(s, "/b"), 0600);
+	}
+}
+
+static void a_swap_at_full_speed_gets_nothing_else_opened(void **state)
+{
+	struct sandbox *s = *state;
+	int n_opened = 0, n_refused = 0;
+	pid_t swapper;
+
+	sandbox_write(s, "/kept", "kept");
+	sandbox_write(s, "/name", "kept");
+	swapper = sandbox_spawn_ready(swap_for_ever, s);
+	for (int i = 0; i < 200000 && (n_opened < 200 || n_refused < 200); i++) {
+		cleanup_fd int fd = rootfs_open_file(&s->root, "/name", O_WRONLY, 0, NULL);
+		struct stat st;
+
+		n_refused += fd == -EINVAL;
+		if (fd < 0)
+			continue;
+		n_opened++;
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_true(S_ISREG(st.st_mode));
+	}
+	sandbox_end(swapper);
+	assert_true(n_opened > 0 && n_refused > 0);
 }
 
 /* ---- locate ---- */
@@ -341,6 +460,10 @@ static void renames_elsewhere_do_not_make_an_open_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(what_is_no_regular_file_is_never_opened),
+		TEST(what_the_kernel_makes_up_is_not_opened),
+		TEST(a_regular_file_is_opened_or_made),
+		TEST(a_swap_at_full_speed_gets_nothing_else_opened),
 		TEST(a_root_is_a_folder),
 		TEST(the_processs_own_root_is_known_as_such),
 		TEST(paths_begin_at_the_root_however_they_are_written),

@@ -157,7 +157,7 @@ static void what_is_no_file_is_refused(void **state)
 	assert_int_equal(rmdir(path), 0);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	assert_int_equal(bind(socket_fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	expect_refused(s, -ENXIO, FOLDER "/b");
+	expect_refused(s, -EINVAL, FOLDER "/b");
 }
 
 static void make_giant(const struct sandbox *s, const char *inside)
