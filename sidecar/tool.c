@@ -9,6 +9,7 @@
 #include "process.h"
 #include "rootfs.h"
 #include "signal_state.h"
+#include "tool_cell.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-enum { SAID_BYTES_MAX = 8192, EXEC_FAILED = 127, SIGNALED = 128 };
+enum { SAID_BYTES_MAX = 8192, EXEC_FAILED = 127, SIGNALED = 128, END_MS = 2000 };
 
 static int limit_ms = TOOL_LIMIT_MS;
 
@@ -48,8 +49,14 @@ static bool give_up_privileges(void)
 	return privileges_keep(kept, privileges_have(kept[0]) ? 1 : 0, true, &err) == 0;
 }
 
+/* From its root nothing is taken before this. */
+static bool go_into(const struct rootfs *root, pid_t parent)
+{
+	return fchdir(root->fd) == 0 && chroot(".") == 0 && tool_cell_enter(parent);
+}
+
 /* In the child: nothing of ours goes with it. */
-static void become(const struct rootfs *root, bool enter, const char *program,
+static void become(const struct rootfs *root, pid_t parent, const char *program,
 		   const char *const argv[], int said_fd)
 {
 	union {
@@ -60,10 +67,9 @@ static void become(const struct rootfs *root, bool enter, const char *program,
 
 	signal_state_fresh();
 	signal(SIGPIPE, SIG_DFL);
-	if ((enter && (fchdir(root->fd) < 0 || chroot(".") < 0)) || !give_up_privileges())
-		_exit(EXEC_FAILED);
-	null_fd = open("/dev/null", O_RDWR);
-	if (null_fd < 0 || chdir("/") < 0)
+	null_fd = open("/dev/null", O_RDWR); /* ours: theirs may be anything */
+	if (null_fd < 0 || (!rootfs_is_own(root) && !go_into(root, parent)) ||
+	    !give_up_privileges() || chdir("/") < 0)
 		_exit(EXEC_FAILED);
 	dup2(null_fd, STDIN_FILENO);
 	dup2(null_fd, STDOUT_FILENO);
@@ -122,6 +128,14 @@ static bool find_program(const struct rootfs *root, const char *name, char *out,
 	return false;
 }
 
+/* A process that was killed may wait for a file system that never answers: not for ever. */
+static bool has_ended(int pidfd)
+{
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&ended, 1, END_MS) == 1;
+}
+
 static int wait_for(pid_t pid)
 {
 	int status;
@@ -135,7 +149,7 @@ static int wait_for(pid_t pid)
 int tool_start(const struct rootfs *root, const char *const argv[], struct tool *out,
 	       struct error *err)
 {
-	bool enter = !rootfs_is_own(root);
+	const pid_t self = getpid();
 	char program[128];
 	cleanup_fd int ours = -1, theirs = -1, pidfd = -1;
 	int pipe_fds[2];
@@ -152,7 +166,7 @@ int tool_start(const struct rootfs *root, const char *const argv[], struct tool 
 	if (pid < 0)
 		return error_errno(err, "start %s", argv[0]);
 	if (pid == 0)
-		become(root, enter, program, argv, theirs);
+		become(root, self, program, argv, theirs);
 	pidfd = process_open(pid);
 	if (pidfd < 0) {
 		kill(pid, SIGKILL);
@@ -177,8 +191,8 @@ int tool_finish(struct tool *tool, struct buf *said, struct error *err)
 	if (!done)
 		kill(tool->pid, SIGKILL);
 	close(tool->said_fd);
+	rc = done || has_ended(tool->pidfd) ? wait_for(tool->pid) : 0;
 	close(tool->pidfd);
-	rc = wait_for(tool->pid);
 	if (!done)
 		return error_set(err, -ETIMEDOUT, "%s took longer than %d s", tool->name,
 				 limit_ms / 1000);

@@ -162,9 +162,107 @@ static void in_another_root_that_roots_files_are_seen(void **state)
 
 	lay_root(s);
 	sandbox_write(s, "/etc/only-here", "inside\n");
-	assert_says(&s->root, "cat /etc/only-here >&2; pwd >&2", 0, "inside\n/\n");
-	assert_says(&s->root, "cd ..; cat etc/only-here >&2", 0, "inside\n");
+	assert_says(&s->root, "read x </etc/only-here; echo $x >&2; pwd >&2", 0, "inside\n/\n");
+	assert_says(&s->root, "cd ..; exec cat etc/only-here >&2", 0, "inside\n");
 	assert_false(access("/etc/only-here", F_OK) == 0);
+}
+
+/* What the kernel would let a process of our user do, and its answer here. */
+static void in_another_root_it_is_alone(void **state)
+{
+	const struct sandbox *s = *state;
+	cleanup_buf struct buf said = BUF_INIT;
+	char script[128];
+	struct error err;
+
+	lay_root(s);
+	sandbox_make_folder(s, "/proc");
+	assert_int_equal(mount("/proc", sandbox_path(s, "/proc"), NULL, MS_BIND, NULL), 0);
+	assert_int_not_equal(run_script(&s->root, "(:) & (:); exit 0", &said, &err), 0);
+	unit_assert_contains(buf_span(&said), "fork");
+	/* It may end itself. */
+	assert_says(&s->root, "kill -TERM $$", 128 + SIGTERM, "");
+	/* Its parent, and all that it may signal. */
+	snprintf(script, sizeof(script), "kill -CONT %d 2>/dev/null; echo $? >&2", (int)getpid());
+	assert_says(&s->root, script, 0, "1\n");
+	assert_says(&s->root, "kill -CONT -1 2>/dev/null; echo $? >&2", 0, "1\n");
+	assert_says(&s->root, "kill -CONT 0 2>/dev/null; echo $? >&2", 0, "1\n");
+	/* No descriptor of ours: 0 to 2, and the one that lists them. */
+	assert_says(&s->root, "exec ls /proc/self/fd >&2", 0, "0\n1\n2\n3\n");
+	assert_says(&s->root, "exec grep Seccomp: /proc/self/status >&2", 0, "Seccomp:\t2\n");
+	/* A session of its own, so no terminal to type into. */
+	assert_says(&s->root, "read a b c d e f g </proc/self/stat; [ $e = $f ] && [ $f = $$ ]", 0,
+		    "");
+}
+
+static void linger_in_a_tool(void *ctx)
+{
+	const struct sandbox *s = ctx;
+	static const char *const argv[] = { "sh", "-c", "echo $$ >/pid; while :; do :; done",
+					    NULL };
+	struct tool tool;
+
+	assert_int_equal(tool_start(&s->root, argv, &tool, NULL), 0);
+	while (access(sandbox_path(s, "/pid"), F_OK) < 0)
+		usleep(1000);
+	sandbox_ready();
+	pause();
+}
+
+/* Whoever ends us ends it: none is left that nobody waits for. */
+static void in_another_root_it_ends_with_us(void **state)
+{
+	struct sandbox *s = *state;
+	cleanup_buf struct buf number = BUF_INIT;
+	pid_t starter, tool;
+
+	lay_root(s);
+	starter = sandbox_spawn_ready(linger_in_a_tool, s);
+	sandbox_read(s, "/pid", &number);
+	tool = atoi(buf_text(&number));
+	assert_true(tool > 1);
+	assert_int_equal(kill(tool, 0), 0);
+	sandbox_end(starter);
+	for (long end = sandbox_now_ms() + 10000; kill(tool, 0) == 0;) {
+		assert_true(sandbox_now_ms() < end);
+		usleep(1000);
+	}
+}
+
+static void in_another_root_it_ends_in_time(void **state)
+{
+	static const char *const scripts[] = {
+		"while :; do :; done",
+		"trap '' TERM INT HUP; while :; do echo 0123456789 >&2; done",
+		"exec 2>&-; while :; do :; done",
+		"kill -STOP $$",
+	};
+	const struct sandbox *s = *state;
+
+	lay_root(s);
+	tool_set_limit(300);
+	for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
+		long start = sandbox_now_ms();
+
+		assert_int_equal(run_script(&s->root, scripts[i], NULL, NULL), -ETIMEDOUT);
+		assert_true(sandbox_now_ms() - start < 10000);
+	}
+	tool_set_limit(TOOL_LIMIT_MS);
+}
+
+/* Their /dev/null is not opened: it may wait for ever, or be one of ours. */
+static void in_another_root_its_input_is_our_own_nothing(void **state)
+{
+	const struct sandbox *s = *state;
+
+	sandbox_make_folder(s, "/usr");
+	assert_int_equal(mount("/usr", sandbox_path(s, "/usr"), NULL, MS_BIND, NULL), 0);
+	sandbox_link(s, "usr/bin", "/bin");
+	sandbox_link(s, "usr/lib", "/lib");
+	sandbox_link(s, "usr/lib64", "/lib64");
+	sandbox_write(s, "/dev/null", "theirs\n");
+	assert_says(&s->root, "read x; echo \"<$x>\" >&2; echo out", 0, "<>\n");
+	sandbox_assert_text(s, "/dev/null", "theirs\n");
 }
 
 static void a_program_that_cannot_be_started_is_a_failure(void **state)
@@ -193,6 +291,10 @@ int main(void)
 		TEST(a_missing_program_is_said),
 		TEST(its_surroundings_are_plain),
 		TEST(in_another_root_that_roots_files_are_seen),
+		TEST(in_another_root_it_is_alone),
+		TEST(in_another_root_it_ends_with_us),
+		TEST(in_another_root_it_ends_in_time),
+		TEST(in_another_root_its_input_is_our_own_nothing),
 		TEST(a_program_that_cannot_be_started_is_a_failure),
 	};
 
