@@ -12,6 +12,7 @@
 #include "dovecot_in_force.h"
 #include "dovecot_networks.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -63,6 +64,28 @@ static bool is_leftover(const struct dovecot_conf *conf, const struct dovecot_in
 		strcmp(listener->listener + n - (sizeof(tail) - 1), tail) == 0);
 }
 
+/* In quotes, unless nobody could take it for anything but a word. */
+static void add_quoted(struct buf *out, const char *text)
+{
+	buf_add_char(out, '"');
+	for (const char *p = text; *p; p++) {
+		if (*p == '"' || *p == '\\')
+			buf_add_char(out, '\\');
+		buf_add_char(out, *p);
+	}
+	buf_add_char(out, '"');
+}
+
+static void add_name(struct buf *out, const char *name)
+{
+	for (const char *p = name; *p; p++)
+		if (!isalnum((unsigned char)*p) && *p != '_' && *p != '-') {
+			add_quoted(out, name);
+			return;
+		}
+	buf_add_text(out, name);
+}
+
 static int conflict(struct planner *p, const struct dovecot_in_force *other,
 		    const struct dovecot_listener *listener, const struct dovecot_in_force *stock)
 {
@@ -73,10 +96,12 @@ static int conflict(struct planner *p, const struct dovecot_in_force *other,
 	if (leftover && listener->adopt) {
 		if (has_twins_name(other, listener->stock))
 			return 0; /* ours is merged into it, later, and wins */
-		buf_add_format(&p->switched_off,
-			       "\n# Replaced by ours on port %u.\n"
-			       "service %s {\n  inet_listener %s {\n    port = 0\n  }\n}\n",
-			       listener->port, other->service, other->listener);
+		buf_add_format(&p->switched_off, "\n# Replaced by ours on port %u.\nservice ",
+			       listener->port);
+		add_name(&p->switched_off, other->service);
+		buf_add_text(&p->switched_off, " {\n  inet_listener ");
+		add_name(&p->switched_off, other->listener);
+		buf_add_text(&p->switched_off, " {\n    port = 0\n  }\n}\n");
 		return 0;
 	}
 	if (stock->where)
@@ -128,9 +153,12 @@ static int check_port(struct planner *p, const struct dovecot_listener *listener
 
 static void copy_key(struct buf *out, const char *key, const char *value)
 {
-	bool plain = strpbrk(value, "#\"'\\") == NULL;
-
-	buf_add_format(out, plain ? "    %s = %s\n" : "    %s = \"%s\"\n", key, value);
+	buf_add_format(out, "    %s = ", key);
+	if (strpbrk(value, "#\"'\\"))
+		add_quoted(out, value);
+	else
+		buf_add_text(out, value);
+	buf_add_char(out, '\n');
 }
 
 static void render_listener(struct planner *p, const struct dovecot_listener *listener,

@@ -409,9 +409,8 @@ int settings_fetch(const struct settings_request *request, struct buf *out, stru
 	}
 	if (rc < 0)
 		return error_set(err, rc, "%s", why.msg);
-	if (memchr(buf_text(out), '\0', out->len))
-		return error_set(err, -EINVAL, "%s: a NUL byte", path);
-	return 0;
+	return settings_file_check(path, buf_text(out), out->len,
+				   request->path || rootfs_is_own(request->root), err);
 }
 
 static int load(struct loader *l)

@@ -391,6 +391,32 @@ int settings_file_parse(const char *path, const char *text, struct cfg_t **out, 
 	return rc;
 }
 
+static int text_error(const char *path, const char *text, const char *at, const char *why,
+		      struct error *err)
+{
+	unsigned line = 1;
+
+	for (const char *p = text; p < at; p++)
+		line += *p == '\n';
+	return error_set(err, -EINVAL, "%s:%u: %s", path, line, why);
+}
+
+int settings_file_check(const char *path, const char *text, size_t len, bool is_own,
+			struct error *err)
+{
+	const char *nul = memchr(text, '\0', len);
+	const char *name = nul || is_own ? NULL : strstr(text, "${");
+
+	if (nul)
+		return text_error(path, text, nul, "a NUL byte", err);
+	if (name)
+		return text_error(path, text, name,
+				  "\"${\": the environment is not for a file of another root; give "
+				  "one of our own by --config",
+				  err);
+	return 0;
+}
+
 unsigned settings_file_networks_line(void)
 {
 	return (unsigned)networks_line;

@@ -9,6 +9,9 @@
 #ifndef SIDECAR_SETTINGS_FILE_H
 #define SIDECAR_SETTINGS_FILE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct cfg_t;
 struct error;
 
@@ -29,6 +32,13 @@ extern const char *const settings_file_gates[];
  * caller frees with cfg_free(); -EINVAL with "FILE:LINE: reason"; -ENOMEM.
  */
 int settings_file_parse(const char *path, const char *text, struct cfg_t **out, struct error *err);
+
+/*
+ * What libconfuse would end at, a NUL, and what it would replace by our own
+ * environment, which is not for who wrote a file of another root: -EINVAL.
+ */
+int settings_file_check(const char *path, const char *text, size_t len, bool is_own,
+			struct error *err);
 
 /* Where the last text that was parsed has `trusted-networks`; 0: nowhere. */
 unsigned settings_file_networks_line(void);
