@@ -15,9 +15,16 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 /* A look may have to wait for it, and asks for itself then. */
 enum { REHEARSAL_TOOL_MS = 1000 };
+
+enum {
+	HANGING_MAX = 8, /* a look and a rehearsal at once, and those of containers before */
+	END_STEP_US = 100,
+	END_LIMIT_US = 1000000,
+};
 
 static bool write_all(int fd, struct span bytes)
 {
@@ -62,12 +69,38 @@ static void work(const struct look_request *request, int fd)
 		write_all(fd, buf_span(&bytes));
 }
 
+/*
+ * Those that cannot even be killed: they wait for a file system that does not
+ * answer.  They are nobody's report any more.
+ */
+static pid_t hanging[HANGING_MAX];
+static size_t n_hanging;
+
+/* One that hangs is not joined by another. */
+static int check_hanging(struct error *err)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < n_hanging; i++)
+		if (waitpid(hanging[i], NULL, WNOHANG) == 0)
+			hanging[left++] = hanging[i];
+	n_hanging = left;
+	if (left == 0)
+		return 0;
+	return error_set(err, -EBUSY,
+			 "process %d, which looked last, waits for a file system that does not "
+			 "answer, and cannot be ended",
+			 (int)hanging[0]);
+}
+
 int worker_start(const struct look_request *request, struct worker *out, struct error *err)
 {
 	cleanup_fd int ours = -1, theirs = -1;
-	int fds[2];
+	int fds[2], rc = check_hanging(err);
 	pid_t pid;
 
+	if (rc < 0)
+		return rc;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return error_errno(err, "make a pipe");
 	ours = fds[0];
@@ -86,17 +119,24 @@ int worker_start(const struct look_request *request, struct worker *out, struct 
 	return 0;
 }
 
-/* It has closed its end, or is to be killed: how did it end? */
+/* It has closed its end, or is killed: how did it end?  -ETIMEDOUT: it does not. */
 static int reap(struct worker *worker)
 {
+	const struct timespec step = { .tv_nsec = END_STEP_US * 1000L };
+	pid_t pid = worker->pid, ended = 0;
 	int status = 0;
 
-	while (waitpid(worker->pid, &status, 0) < 0 && errno == EINTR)
-		continue;
+	for (int waited = 0; waited < END_LIMIT_US && ended == 0; waited += END_STEP_US) {
+		ended = waitpid(pid, &status, WNOHANG);
+		if (ended == 0)
+			nanosleep(&step, NULL);
+	}
+	if (ended == 0 && n_hanging < HANGING_MAX)
+		hanging[n_hanging++] = pid;
 	worker->pid = 0;
 	close(worker->fd);
 	worker->fd = -1;
-	return status;
+	return ended == 0 ? -ETIMEDOUT : status;
 }
 
 static int finish(struct worker *worker, struct report *out, struct error *err)
@@ -104,7 +144,9 @@ static int finish(struct worker *worker, struct report *out, struct error *err)
 	int status = reap(worker);
 	int rc;
 
-	if (WIFSIGNALED(status))
+	if (status < 0)
+		rc = error_set(err, status, "looking at the mail host came to no end");
+	else if (WIFSIGNALED(status))
 		rc = error_set(err, -ECHILD, "looking at the mail host ended by signal %d",
 			       WTERMSIG(status));
 	else

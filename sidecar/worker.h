@@ -30,7 +30,10 @@ struct worker {
 /* Beyond this many bytes a report is not believed. */
 #define WORKER_REPORT_BYTES_MAX (512UL * 1024 * 1024)
 
-/* Fork, and look.  0, or why there is no process (-EAGAIN, -ENOMEM, -EMFILE). */
+/*
+ * Fork, and look.  0, or why there is no process (-EAGAIN, -ENOMEM, -EMFILE);
+ * -EBUSY while one that was released does not end.
+ */
 int worker_start(const struct look_request *request, struct worker *out, struct error *err);
 
 /*
@@ -42,7 +45,10 @@ int worker_read(struct worker *worker, struct report *out, struct error *err);
 /* Kill it and the tools that it has started; worker_read() tells the end. */
 void worker_kill(const struct worker *worker);
 
-/* Kill it if it lives, and wait for it. */
+/*
+ * Kill it if it lives, and wait for it: a second at most, for one that waits for a
+ * file system that does not answer cannot be killed.
+ */
 void worker_release(struct worker *worker);
 
 #endif

@@ -7,7 +7,11 @@
 #include "report.h"
 #include "timer.h"
 
+#include <errno.h>
 #include <event2/event.h>
+
+/* A killed process closes its end at once, unless the kernel holds it. */
+enum { KILL_LIMIT_MS = 2000 };
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -33,10 +37,22 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 static void on_limit(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker_watch *w = arg;
+	struct error err = { 0 };
 
 	(void)fd;
 	(void)what;
-	worker_kill(&w->worker);
+	if (!w->is_killed) {
+		worker_kill(&w->worker);
+		worker_watch_limit(w, KILL_LIMIT_MS);
+		w->is_killed = true;
+		return;
+	}
+	event_del(w->readable);
+	worker_release(&w->worker);
+	error_set(&err, -ETIMEDOUT,
+		  "looking at the mail host came to no end, and was given up: a file system there "
+		  "does not answer");
+	w->done(w->arg, NULL, &err);
 }
 
 bool worker_watch_init(struct worker_watch *w, struct event_base *base, worker_watch_done *done,
@@ -74,6 +90,7 @@ int worker_watch_start(struct worker_watch *w, const struct look_request *reques
 		worker_release(&w->worker);
 		return rc;
 	}
+	w->is_killed = false;
 	worker_watch_limit(w, limit_ms);
 	return 0;
 }

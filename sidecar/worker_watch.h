@@ -22,6 +22,7 @@ struct worker_watch {
 	struct event *readable, *limit;
 	worker_watch_done *done;
 	void *arg;
+	bool is_killed; /* the limit is over */
 };
 
 #define WORKER_WATCH_INIT                                                                          \
@@ -36,7 +37,8 @@ void worker_watch_release(struct worker_watch *w);
 
 /*
  * Look.  Errors of worker_start(), or why the report could not be heard: then
- * no look runs.  One that lasts longer than `limit_ms` is killed, and so dies.
+ * no look runs.  One that lasts longer than `limit_ms` is killed, and so dies; if
+ * it cannot be, it is given up (-ETIMEDOUT).
  */
 int worker_watch_start(struct worker_watch *w, const struct look_request *request,
 		       unsigned long limit_ms, struct error *err);

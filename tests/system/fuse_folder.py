@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A FUSE file system with one folder, whose files are those of another; run in a lab host.
 
-    fuse_folder.py FOLDER MOUNT_POINT
+    fuse_folder.py FOLDER MOUNT_POINT [SILENT...]
 
 What changes in FOLDER is there at once below MOUNT_POINT, and no event tells of it: as on a server
-of files, whose changes come from elsewhere.  linux/fuse.h, protocol 7.31; read only.
+of files, whose changes come from elsewhere.  linux/fuse.h, protocol 7.31; read only.  Requests of a
+SILENT kind, by their number, are taken and never answered, while there is a folder FOLDER.silent.
 """
 import ctypes
 import errno
@@ -89,7 +90,8 @@ class Folder:
 
 
 def main():
-    folder, point = sys.argv[1:]
+    folder, point = sys.argv[1:3]
+    silent = {int(number) for number in sys.argv[3:]}
     fd = os.open("/dev/fuse", os.O_RDWR)
     libc = ctypes.CDLL(None, use_errno=True)
     options = f"fd={fd},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
@@ -99,6 +101,8 @@ def main():
     while True:
         request = os.read(fd, REQUEST_BYTES)
         _, opcode, unique, node = HEADER.unpack_from(request)[:4]
+        if opcode in silent and os.path.isdir(f"{folder}.silent"):
+            continue
         try:
             code, data = 0, served.answer(opcode, node, request[HEADER.size:])
         except OSError as error:

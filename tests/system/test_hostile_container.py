@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MIT
+"""A mail container that works against its sidecar: what hangs, what lies, what never stands still."""
+import os
+import pathlib
+import re
+import signal
+
+import pytest
+
+from lab import files, mailhost, postern, processes, wait
+from test_server_sidecar import Sidecar
+
+HERE = pathlib.Path(__file__).parent
+WATCHED = "/secrets/ssl"
+READ = 15
+ENDS_WITHIN_S = 20
+
+
+# -- a file system that never answers
+
+@pytest.fixture
+def silent(pod_lab):
+    """In the mail container, on the watched folder: silence() makes it swallow what reads ask."""
+    mail = pod_lab.mail
+    mail.write("/srv/remote/tls.crt", "certificate\n")
+    mail.copy_in(HERE / "fuse_folder.py", "/srv/fuse_folder.py")
+    mail.shell(f"mkdir -p {WATCHED}; [ -e /dev/fuse ] || mknod /dev/fuse c 10 229")
+    server = mail.spawn(["python3", "/srv/fuse_folder.py", "/srv/remote", WATCHED, str(READ)])
+    wait.until(lambda: mail.shell(f"mountpoint -q {WATCHED}", check=False).returncode == 0,
+               lambda: f"the mount: {server.output}")
+    yield lambda: mail.shell("mkdir /srv/remote.silent")
+    os.kill(server.pid, signal.SIGKILL)  # the kernel ends what waits for it
+
+
+def hangs(pid):
+    """In the kernel, until a file system answers."""
+    try:
+        return "request_wait" in pathlib.Path(f"/proc/{pid}/wchan").read_text(encoding="ascii")
+    except OSError:
+        return False
+
+
+def test_reading_that_never_ends_holds_nothing_else_up(pod_lab, silent):
+    """Not even a kill ends who waits for such a file system once it has taken the question."""
+    p = Sidecar(pod_lab)
+    pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
+        f'watch "{WATCHED}" {{ reload = {{ "postfix" }} }}\n'))
+    p.start()
+    p.wait_proven(pod_lab.mail)
+    silent()
+    p.hang_up()
+    wait.until(lambda: any(hangs(child) for child in processes.children(p.watcher_pid())),
+               "a look that hangs")
+    # It is asked, and says what stood last; the servers go on.
+    status = p.status()
+    assert status["ready"], status
+    assert p.probe("--live")[0] == 0
+    postern.all_answer(pod_lab.mail)
+    os.kill(p.process.pid, signal.SIGTERM)
+    assert p.process.wait(ENDS_WITHIN_S) == 0
+
+
+# -- programs that are not what they are called
+
+TOOL = "/usr/sbin/postconf"
+# Each is the body of a shell script, with "$REAL" for what was there; `ends` is what is said of it.
+TOOLS = {
+    "lies": ("printf '\\033]0;owned\\007\\033[2J lies \\r\\n\\n more' >&2; exit 1", r"lies"),
+    "floods": ("while :; do echo 01234567890123456789 >&2 || exit 1; [ $((n+=1)) -gt 99999 ] && exit 1;"
+               " done", r"0123456789"),
+    "forks": ("(:) & (:) & wait; exit 3", r"fork"),
+    "kills its parent": ("kill -KILL $PPID; kill -STOP $PPID; kill -KILL 0; kill -KILL -1;"
+                         " echo no >&2; exit 1", r"no"),
+    "is killed": ("kill -SEGV $$", r"signal 11"),
+    "tells what it has": ("for fd in /proc/self/fd/*; do echo $fd >&2; done; while read -r line; do "
+                          "echo $line >&2; done </proc/self/environ; exit 1", r"/proc/self/fd/0"),
+    "is a folder": None,
+}
+
+
+def replace_tool(mail, script):
+    mail.shell(f"[ -e {TOOL}.real ] || mv {TOOL} {TOOL}.real; rm -rf {TOOL}")
+    if script is None:
+        mail.shell(f"mkdir {TOOL}")
+        return
+    mail.write(TOOL, f"#!/bin/sh\n{script}\n")
+    mail.shell(f"chmod 755 {TOOL}")
+
+
+def test_tools_that_are_not_what_they_are_called(pod_lab):
+    """Each is asked about a change, and ends as a refusal; what was in force stays so."""
+    p = Sidecar(pod_lab).start()
+    p.wait_proven(pod_lab.mail)
+    watcher, before = p.watcher_pid(), pod_lab.mail.snapshot(*mailhost.CONFIGURATION)
+    for number, (name, tool) in enumerate(TOOLS.items()):
+        script, said = tool or (None, r"could not be started|postconf")
+        replace_tool(pod_lab.mail, script)
+        pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
+            postern.twins_at(submission=20600 + number)))
+        status = p.wait_for(lambda s: s["reason"] and re.search(said, s["reason"]), name)
+        assert postern.ports(status) == mailhost.TWIN_PORTS, name
+        assert p.process.running and p.watcher_pid() == watcher, name
+        assert "\x1b" not in p.output and "\x07" not in p.output, name
+        for line in re.findall(r"/proc/self/fd/(\d+)", status["reason"]):
+            assert int(line) <= 10, status["reason"]  # a shell keeps its script at 10
+        assert "TRUSTED" not in status["reason"] and "POSTERN" not in status["reason"]
+        pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf())
+        pod_lab.mail.shell(f"rm -rf {TOOL} && cp -a {TOOL}.real {TOOL}")
+        p.hang_up()
+        p.wait_proven(pod_lab.mail)
+    pod_lab.mail.shell(f"rm -rf {TOOL} && mv {TOOL}.real {TOOL}")
+    assert files.differences(before, pod_lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
+    wait.until(lambda: processes.children(watcher) == [], "no process to be left")
+
+
+# -- files that never stand still
+
+SWAPPER = r"""
+import os
+import sys
+import time
+folder, seconds = sys.argv[1], float(sys.argv[2])
+end = time.monotonic() + seconds
+n = 0
+name = f"{folder}/master.cf"
+good = open(name, "rb").read()
+os.chdir(folder)
+while time.monotonic() < end:
+    n += 1
+    kind = n % 6
+    new = f"new-{n % 2}"
+    if os.path.lexists(new):
+        os.unlink(new)
+    if kind == 0:
+        os.mkfifo(new)
+    elif kind == 1:
+        os.symlink("/proc/1/environ", new)
+    elif kind == 2:
+        os.symlink("../" * 20 + "etc/hostname", new)
+    elif kind == 3:
+        open(new, "wb").write(good[:n % len(good)])
+    elif kind == 4:
+        open(new, "wb").write(good * 40)
+    else:
+        open(new, "wb").write(good)
+    os.rename(new, "master.cf")
+    if kind == 4:
+        os.truncate("master.cf", len(good))
+open("new", "wb").write(good)
+os.rename("new", "master.cf")
+print(n)
+"""
+SWAPPING_S = 4
+
+
+def test_files_that_never_stand_still(pod_lab):
+    """While master.cf is swapped at full speed the watcher lives; when it stands, it is patched."""
+    p = Sidecar(pod_lab).start()
+    p.wait_proven(pod_lab.mail)
+    watcher = p.watcher_pid()
+    own = pod_lab.sidecar.snapshot("/etc")
+    pod_lab.mail.write("/srv/swapper.py", SWAPPER)
+    swapper = pod_lab.mail.spawn(["python3", "/srv/swapper.py", "/etc/postfix", str(SWAPPING_S)])
+    while swapper.running:
+        p.hang_up()
+        assert p.wait_answer()
+    assert swapper.wait() == 0 and int(swapper.output) > 100, swapper.output
+    p.hang_up()
+    p.wait_proven(pod_lab.mail)
+    assert p.process.running and p.watcher_pid() == watcher
+    assert files.differences(own, pod_lab.sidecar.snapshot("/etc")) == []
+    assert not re.search(r"HOSTNAME=|PATH=", p.output)
+
+
+# -- a pid file that names somebody else
+
+@pytest.mark.parametrize("pid_file, program", [("/var/spool/postfix/pid/master.pid", "postfix"),
+                                               ("/run/dovecot/master.pid", "dovecot")])
+def test_pid_file_that_names_somebody_else(pod_lab, pid_file, program):
+    """Nobody but the server's own master is told anything, whatever number is there."""
+    p = Sidecar(pod_lab).start()
+    before = p.wait_proven(pod_lab.mail)
+    good = pod_lab.mail.read(pid_file)
+    bystander = pod_lab.mail.spawn(["sleep", "infinity"])
+    numbers = (str(p.process.pid), str(p.watcher_pid()), "1", str(bystander.pid), "0", "-1",
+               "9223372036854775808", "4294967297", f"{good.strip()}x", f"0x{int(good):x}", "",
+               "\0" * 64, "999999999")
+    for number in numbers:
+        pod_lab.mail.write(pid_file, number)
+        p.look_at_all()
+        status = p.wait_for(lambda s: not s["servers"][program]["running"], repr(number))
+        assert postern.reloads(status) == postern.reloads(before), repr(number)
+        assert p.process.running and bystander.running, repr(number)
+    pod_lab.mail.write(pid_file, good)
+    p.hang_up()
+    p.wait_proven(pod_lab.mail)
