@@ -15,7 +15,13 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { SECTION_DEPTH_MAX = 32, INCLUDE_DEPTH_MAX = 32 };
+enum {
+	SECTION_DEPTH_MAX = 32,
+	INCLUDE_DEPTH_MAX = 32,
+	SETTINGS_MAX = 20000,
+	INCLUDE_BYTES_MAX = 4096, /* of a pattern */
+	BYTES_MAX = 64 << 20,     /* of all files */
+};
 
 struct section {
 	char *prefix; /* path up to here, with a '/' at its end; owned */
@@ -42,6 +48,7 @@ struct reader {
 	const struct frame *frame; /* the include being followed; NULL: the main file */
 	unsigned n_frames;
 	bool is_24;
+	size_t n_bytes;
 	struct buf pending;        /* of a line that ended in a backslash */
 	const char *pending_start; /* where its first piece stands; NULL: other file */
 	/* where we are */
@@ -82,6 +89,9 @@ static int add_setting(struct reader *r, struct span key, struct span value)
 {
 	const char *prefix = r->n_sections ? r->sections[r->n_sections - 1].prefix : "";
 
+	if (r->conf->n_settings == SETTINGS_MAX)
+		return error_set(r->err, -E2BIG, "%s:%u: more than %d settings",
+				 r->conf->files[r->file].path, r->line, SETTINGS_MAX);
 	r->is_24 = r->is_24 || (r->n_sections == 0 && span_is(key, "dovecot_config_version"));
 	return dovecot_conf_add_setting(r->conf, prefix, key, value, r->file, r->line, r->err);
 }
@@ -115,8 +125,12 @@ static int include(struct reader *r, struct span pattern_text, bool may_lack, st
 	unsigned line = r->line;
 	int rc = pattern ? 0 : no_memory(r->err);
 
+	if (rc == 0 && strlen(pattern) > INCLUDE_BYTES_MAX)
+		return refuse(r, -ENAMETOOLONG, "the path is too long", pattern_text);
 	if (rc == 0)
 		rc = dovecot_source_list(r->source, &r->overlays, pattern, &paths, r->err);
+	if (rc == -E2BIG)
+		return error_wrap(r->err, rc, "%s:%u", r->conf->files[r->file].path, r->line);
 	if (rc < 0)
 		return rc;
 	if (paths.n_items == 0 && !may_lack)
@@ -429,6 +443,10 @@ static int read_file(struct reader *r, const char *path, bool may_lack)
 			*r->err = why;
 		return rc;
 	}
+	r->n_bytes += r->conf->files[file].text.len;
+	if (r->n_bytes > BYTES_MAX)
+		return error_set(r->err, -EFBIG, "%s: with this file more than %d MiB", path,
+				 BYTES_MAX >> 20);
 	return read_lines(r, file);
 }
 

@@ -14,7 +14,8 @@
 /*
  * Read `main_path` and all it includes.  -EINVAL with file, line and text for
  * what doveconf(1) refuses as syntax; -ENOENT for an include that matches
- * nothing; -ELOOP; -ENOMEM; or what the source returned.  *out is untouched on
+ * nothing; -ELOOP; -E2BIG, -EFBIG and -ENAMETOOLONG for what is out of all
+ * proportion; -ENOMEM; or what the source returned.  *out is untouched on
  * failure; release with dovecot_conf_release().
  */
 int dovecot_conf_read(const struct dovecot_source *source, const char *main_path,

@@ -14,10 +14,11 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTIONS_MAX = 16 };
+enum { OPTIONS_MAX = 16, COMMAND_LIMIT_S = 300 };
 
 const char *command_bad_option(char **argv, char room[3])
 {
@@ -178,6 +179,17 @@ static int open_defaults(const struct settings_request *request, struct settings
 	return settings_load(&defaults, settings, NULL, &err) < 0 ? command_fail(&err) : 0;
 }
 
+/* In a root of somebody else's there may be no end to what is read. */
+static void on_limit(int number)
+{
+	static const char text[] =
+		"postern: error: given up: the root has held us up for too long\n";
+
+	(void)number;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(EXIT_FAILED);
+}
+
 int command_open(const struct command_globals *globals, enum command_needs needs, struct host *host,
 		 struct inputs *inputs, struct notes *notes)
 {
@@ -194,6 +206,10 @@ int command_open(const struct command_globals *globals, enum command_needs needs
 	command_shed_privileges(PRIVILEGES_PATCH | (globals->root_is_given ? PRIVILEGES_WATCH : 0));
 	if (host_init(host, globals->root, &err) < 0)
 		return command_fail(&err);
+	if (!rootfs_is_own(&host->root)) {
+		signal(SIGALRM, on_limit);
+		alarm(COMMAND_LIMIT_S);
+	}
 	if (needs == COMMAND_NEEDS_FOLDERS)
 		return settings_load(&request, &inputs->settings, notes, &err) < 0
 			       ? open_defaults(&request, &inputs->settings, &err)

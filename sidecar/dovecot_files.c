@@ -15,6 +15,8 @@
 #include <glob.h>
 #include <sys/stat.h>
 
+enum { PATTERNS_MAX = 1000 };
+
 /* glob(3) hands no context to its functions; one call at a time sets this. */
 static const struct rootfs *glob_root;
 
@@ -49,6 +51,22 @@ static int glob_link_stat(const char *path, struct stat *out)
 	return fd < 0 ? -1 : fstat(fd, out);
 }
 
+/* At most how many patterns braces make of one; nested ones count more than they make. */
+static size_t count_patterns(const char *pattern)
+{
+	size_t n = 1, here = 1;
+
+	for (const char *p = pattern; *p && n <= PATTERNS_MAX; p++) {
+		if (*p == '{' || *p == '}') {
+			n *= here;
+			here = 1;
+		} else if (*p == ',') {
+			here++;
+		}
+	}
+	return n * here;
+}
+
 static int list_paths(void *ctx, const char *pattern, struct dovecot_paths *out, struct error *err)
 {
 	glob_t found = {
@@ -60,6 +78,9 @@ static int list_paths(void *ctx, const char *pattern, struct dovecot_paths *out,
 	};
 	int rc = 0, matched;
 
+	if (count_patterns(pattern) > PATTERNS_MAX)
+		return error_set(err, -E2BIG, "%s: the braces make more than %d patterns", pattern,
+				 PATTERNS_MAX);
 	glob_root = ctx;
 	matched = glob(pattern, GLOB_BRACE | GLOB_ALTDIRFUNC, NULL, &found);
 	if (matched == GLOB_NOSPACE)

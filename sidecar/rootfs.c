@@ -119,8 +119,8 @@ static int check_file(int named_fd, const char *path, struct error *err)
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, -EINVAL, "%s: not a regular file", path);
 	if (is_of_the_kernel(named_fd))
-		return error_set(err, -EINVAL, "%s: the kernel's own, not a file of the mail host's",
-				 path);
+		return error_set(err, -EINVAL,
+				 "%s: the kernel's own, not a file of the mail host's", path);
 	return 0;
 }
 

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { CANDIDATE_AGE_S = 5 };
+enum { CANDIDATE_AGE_S = 5, SERVICES_BYTES_MAX = 4 << 20, CANDIDATES_MAX = 10000 };
 
 int host_init(struct host *host, const char *root, struct error *err)
 {
@@ -26,6 +26,8 @@ int host_init(struct host *host, const char *root, struct error *err)
 	rc = textfile_read(&host->root, "/etc/services", &host->services, err);
 	if (rc == -ENOMEM)
 		return rc;
+	if (host->services.len > SERVICES_BYTES_MAX) /* it is gone through for each port */
+		buf_clear(&host->services);
 	host->port_names.services_file = buf_span(&host->services);
 	return 0;
 }
@@ -192,7 +194,8 @@ void server_remove_candidates(const struct host *host)
 
 	if (fd >= 0 && !dir)
 		close(fd);
-	while (dir && (entry = readdir(dir)))
+	/* Whoever fills it while we read does not keep us here. */
+	for (int n = 0; n < CANDIDATES_MAX && dir && (entry = readdir(dir)); n++)
 		if (entry->d_name[0] != '.')
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	if (dir)

@@ -91,9 +91,8 @@ static int take_lock(struct swap *s)
 	int waited_ms = 0;
 
 	for (int tries = 0; tries < LOCK_TRIES_MAX; tries++) {
-		cleanup_fd int fd = rootfs_open_file_at(s->lock.dir_fd, s->lock.name,
-							O_CREAT | O_RDWR, 0600, s->lock.path,
-							s->err);
+		cleanup_fd int fd = rootfs_open_file_at(
+			s->lock.dir_fd, s->lock.name, O_CREAT | O_RDWR, 0600, s->lock.path, s->err);
 		struct stat ours, there;
 		int rc;
 
@@ -320,8 +319,8 @@ static int save(struct swap *s, struct span old, const char *saved)
  */
 static int write_in_place(struct swap *s, struct span old, struct span new)
 {
-	cleanup_fd int fd = rootfs_open_file_at(s->place.dir_fd, s->place.name, O_WRONLY, 0,
-						s->path, s->err);
+	cleanup_fd int fd =
+		rootfs_open_file_at(s->place.dir_fd, s->place.name, O_WRONLY, 0, s->path, s->err);
 	cleanup_free char *saved = NULL;
 	int rc;
 

@@ -124,9 +124,8 @@ static void add_rule(struct filter *f, const struct rule *rule, uint32_t self)
 		when(f, rule->call, 5);
 		load(f, offset_of(rule->argument));
 		put(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, self, 2, 0));
-		put(f, (struct sock_filter)BPF_JUMP(
-			       BPF_JMP | BPF_JEQ | BPF_K,
-			       rule->call == __NR_prlimit64 ? 0 : self, 1, 0));
+		put(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+						    rule->call == __NR_prlimit64 ? 0 : self, 1, 0));
 		answer(f, refused);
 		break;
 	case ALLOW_FLAG:
