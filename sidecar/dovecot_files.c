@@ -20,16 +20,54 @@ enum { PATTERNS_MAX = 1000 };
 /* glob(3) hands no context to its functions; one call at a time sets this. */
 static const struct rootfs *glob_root;
 
+/*
+ * Why something could not be looked at; 0: everything could.  glob(3) takes
+ * what cannot be opened for absent, and the rest of the configuration would be
+ * taken for the whole.
+ */
+static int glob_failure;
+
+static void note_failure(int rc)
+{
+	static const int absent[] = { ENOENT, ENOTDIR, ELOOP, EACCES, ENAMETOOLONG };
+
+	for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+		if (rc == -absent[i])
+			return;
+	if (glob_failure == 0)
+		glob_failure = rc;
+}
+
+static int glob_open(const char *path, int flags)
+{
+	int fd = rootfs_open(glob_root, path, flags, 0, NULL);
+
+	if (fd < 0)
+		note_failure(fd);
+	return fd;
+}
+
 static void *glob_open_directory(const char *path)
 {
-	int fd = rootfs_open(glob_root, path, O_RDONLY | O_DIRECTORY, 0, NULL);
+	cleanup_fd int fd = glob_open(path, O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-	return fd < 0 ? NULL : fdopendir(fd);
+	if (dir)
+		(void)steal_fd(&fd);
+	else if (fd >= 0)
+		note_failure(-errno);
+	return dir;
 }
 
 static struct dirent *glob_read_directory(void *dir)
 {
-	return readdir(dir);
+	struct dirent *entry;
+
+	errno = 0;
+	entry = readdir(dir);
+	if (!entry && errno != 0)
+		note_failure(-errno);
+	return entry;
 }
 
 static void glob_close_directory(void *dir)
@@ -39,14 +77,14 @@ static void glob_close_directory(void *dir)
 
 static int glob_stat(const char *path, struct stat *out)
 {
-	cleanup_fd int fd = rootfs_open(glob_root, path, O_PATH, 0, NULL);
+	cleanup_fd int fd = glob_open(path, O_PATH);
 
 	return fd < 0 ? -1 : fstat(fd, out);
 }
 
 static int glob_link_stat(const char *path, struct stat *out)
 {
-	cleanup_fd int fd = rootfs_open(glob_root, path, O_PATH | O_NOFOLLOW, 0, NULL);
+	cleanup_fd int fd = glob_open(path, O_PATH | O_NOFOLLOW);
 
 	return fd < 0 ? -1 : fstat(fd, out);
 }
@@ -82,9 +120,12 @@ static int list_paths(void *ctx, const char *pattern, struct dovecot_paths *out,
 		return error_set(err, -E2BIG, "%s: the braces make more than %d patterns", pattern,
 				 PATTERNS_MAX);
 	glob_root = ctx;
+	glob_failure = 0;
 	matched = glob(pattern, GLOB_BRACE | GLOB_ALTDIRFUNC, NULL, &found);
 	if (matched == GLOB_NOSPACE)
 		rc = error_set(err, -ENOMEM, "out of memory");
+	else if (glob_failure < 0)
+		rc = error_code(err, glob_failure, "look for %s", pattern);
 	for (size_t i = 0; rc == 0 && matched == 0 && i < found.gl_pathc; i++)
 		rc = dovecot_paths_add(out, found.gl_pathv[i], err);
 	globfree(&found);

@@ -5,6 +5,8 @@
 #include "patchers/dovecot_reader.h"
 #include "sidecar/dovecot_files.h"
 
+#include <sys/resource.h>
+
 static int list_body(const void *ctx, struct buf *out, struct error *err)
 {
 	const struct sandbox *s = ctx;
@@ -40,6 +42,27 @@ static void a_pattern_that_matches_nothing_lists_nothing(void **state)
 	unit_expect_text(list_body, s, "");
 }
 
+/* Taken for empty, a folder would hide the listeners in it. */
+static void a_folder_that_cannot_be_looked_into_is_an_error(void **state)
+{
+	const struct sandbox *s = *state;
+	struct dovecot_source source = dovecot_files_source(&s->root);
+	struct dovecot_paths paths = { 0 };
+	struct rlimit limit, none;
+	int rc, last;
+
+	sandbox_write(s, "/etc/dovecot/conf.d/a.conf", "");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	last = dup(STDERR_FILENO);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)last, .rlim_max = limit.rlim_max };
+	close(last);
+	setrlimit(RLIMIT_NOFILE, &none);
+	rc = source.list(source.ctx, "/etc/dovecot/conf.d/*.conf", &paths, NULL);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_int_equal(rc, -EMFILE);
+	assert_int_equal(paths.n_items, 0);
+}
+
 static void an_included_file_is_read_inside_the_root(void **state)
 {
 	const struct sandbox *s = *state;
@@ -61,6 +84,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(includes_are_globbed_inside_the_root),
 		TEST(a_pattern_that_matches_nothing_lists_nothing),
+		TEST(a_folder_that_cannot_be_looked_into_is_an_error),
 		TEST(an_included_file_is_read_inside_the_root),
 	};
 
