@@ -33,18 +33,17 @@ void overrides_release(struct overrides *overrides)
 }
 
 /*
- * Whether root alone decides what is in there.  A volume may belong to whoever
- * its owner is; but where the folder is none, as in /tmp, anybody could have
- * made it.
+ * Whether root alone decides what is in there: 1, 0 or a negative errno.  A volume may belong to
+ * whoever its owner is; but where the folder is none, as in /tmp, anybody could have made it.
  */
-static bool is_trustworthy(int fd)
+static int is_trustworthy(int fd)
 {
 	struct statx st;
 
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_UID | STATX_MODE, &st) < 0)
-		return false;
+		return -errno;
 	if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
-		return true;
+		return 1;
 	return (st.stx_uid == 0 || st.stx_uid == geteuid()) && !(st.stx_mode & S_IWOTH);
 }
 
@@ -53,12 +52,16 @@ static int check_folder(const struct rootfs *root, const char *dir, struct notes
 			struct error *err)
 {
 	cleanup_fd int fd = rootfs_open(root, dir, O_RDONLY | O_DIRECTORY, 0, err);
+	int rc;
 
 	if (fd == -ENOENT || fd == -ENOTDIR)
 		return 0;
 	if (fd < 0)
 		return fd;
-	if (is_trustworthy(fd))
+	rc = is_trustworthy(fd);
+	if (rc < 0)
+		return error_code(err, rc, "stat %s", dir);
+	if (rc > 0)
 		return 1;
 	notes_add(notes, NOTE_WARNING,
 		  "overrides: %s is neither a volume nor root's own: anybody may have made it, it "
