@@ -29,12 +29,7 @@ static int glob_failure;
 
 static void note_failure(int rc)
 {
-	static const int absent[] = { ENOENT, ENOTDIR, ELOOP, EACCES, ENAMETOOLONG };
-
-	for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
-		if (rc == -absent[i])
-			return;
-	if (glob_failure == 0)
+	if (glob_failure == 0 && !rootfs_is_absent(rc))
 		glob_failure = rc;
 }
 

@@ -276,7 +276,7 @@ static int plan_drop_in(const struct host *host, const struct settings *settings
 	struct dovecot *dovecot = server->own;
 	CLEANUP(dovecot_conf_release) struct dovecot_conf owner = { 0 };
 	CLEANUP(dovecot_plan_release) struct dovecot_plan plan = { 0 };
-	bool lacks_directory = !rootfs_exists(&host->root, dovecot->directory);
+	int has_directory = rootfs_exists(&host->root, dovecot->directory, err);
 	struct dovecot_request request = {
 		.conf = &owner,
 		.current = &dovecot->current,
@@ -284,11 +284,13 @@ static int plan_drop_in(const struct host *host, const struct settings *settings
 		.n_listeners = settings->dovecot.n_listeners,
 		.networks = &settings->networks,
 		.in_place = settings->in_place,
-		.made_directory = lacks_directory ||
+		.made_directory = has_directory == 0 ||
 				  dovecot_listeners_made_directory(buf_span(&t->drop_in_now)),
 	};
-	int rc = read_wanted(host, dovecot, t, &owner, err); /* nothing wanted yet: the owner's */
+	int rc = has_directory < 0 ? has_directory : 0;
 
+	if (rc == 0)
+		rc = read_wanted(host, dovecot, t, &owner, err); /* nothing yet: the owner's */
 	if (rc == 0)
 		rc = dovecot_listeners_plan(&request, &plan, notes, err);
 	if (rc < 0 || plan.n_twins == 0)
@@ -300,7 +302,7 @@ static int plan_drop_in(const struct host *host, const struct settings *settings
 		rc = make_it_hold(host, settings, dovecot, &plan, t, err);
 	if (rc == 0)
 		rc = add_twins(server, &plan, err);
-	if (rc == 0 && lacks_directory) {
+	if (rc == 0 && has_directory == 0) {
 		server->made_directory = strdup(dovecot->directory);
 		if (!server->made_directory)
 			return error_set(err, -ENOMEM, "out of memory");
@@ -406,7 +408,8 @@ static int survey(const struct server_request *request, struct server *server, s
 		rc = server_add_folder(server, dovecot->directory, NULL, false, err);
 	if (rc == 0)
 		rc = read_texts(host, dovecot, &t, err);
-	if ((rc == -ENOENT || rc == -ENOTDIR) && !rootfs_exists(&host->root, dovecot->main_path))
+	if ((rc == -ENOENT || rc == -ENOTDIR) &&
+	    rootfs_exists(&host->root, dovecot->main_path, NULL) == 0)
 		return 0; /* no Dovecot here */
 	if (rc < 0)
 		return rc;

@@ -22,7 +22,8 @@ bool pending_is_set(const struct rootfs *root, const char *server)
 {
 	char path[PATH_BYTES];
 
-	return rootfs_exists(root, path_of(server, path));
+	/* When it cannot be told: asking the server once more does no harm. */
+	return rootfs_exists(root, path_of(server, path), NULL) != 0;
 }
 
 int pending_set(const struct rootfs *root, const char *server, struct error *err)

@@ -397,7 +397,7 @@ static int survey(const struct server_request *request, struct server *server, s
 		return rc;
 	server->present = true;
 	if (!server->enabled && !span_contains(buf_span(&t.master_now), "postern") &&
-	    !rootfs_exists(&host->root, OVERRIDES_POSTFIX_RECORD))
+	    rootfs_exists(&host->root, OVERRIDES_POSTFIX_RECORD, NULL) == 0)
 		return 0; /* switched off, and nothing of ours: not to be read */
 	rc = read_texts(host, postfix, &t, err);
 	digest_texts(request, &t, &server->read);

@@ -204,11 +204,23 @@ int rootfs_open_file_at(int dir_fd, const char *name, int flags, mode_t mode, co
 	return open_file(open_at, &dir_fd, name, flags | O_NOFOLLOW, mode, path, err);
 }
 
-bool rootfs_exists(const struct rootfs *root, const char *path)
+bool rootfs_is_absent(int rc)
 {
-	cleanup_fd int fd = open_in_root(root, path, O_PATH, 0);
+	static const int absent[] = { ENOENT, ENOTDIR, ELOOP, EXDEV, EACCES, ENAMETOOLONG };
 
-	return fd >= 0;
+	for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+		if (rc == -absent[i])
+			return true;
+	return false;
+}
+
+int rootfs_exists(const struct rootfs *root, const char *path, struct error *err)
+{
+	cleanup_fd int fd = rootfs_open(root, path, O_PATH, 0, err);
+
+	if (fd >= 0)
+		return 1;
+	return rootfs_is_absent(fd) ? 0 : fd;
 }
 
 void rootfs_place_release(struct rootfs_place *place)
@@ -268,7 +280,11 @@ int rootfs_locate(const struct rootfs *root, const char *path, bool follow,
 		ssize_t n = readlinkat(place.dir_fd, place.name, link, sizeof(link) - 1);
 		char *target;
 
-		if (n < 0) /* no link: we are there */
+		if (n < 0 && errno != EINVAL && errno != ENOENT) {
+			rc = error_errno(err, "read the link %s", place.path);
+			break;
+		}
+		if (n < 0) /* no link, or nothing: we are there */
 			break;
 		if (links == LINKS_MAX) {
 			rc = error_code(err, -ELOOP, "%s", path);

@@ -44,8 +44,14 @@ int rootfs_open_file(const struct rootfs *root, const char *path, int flags, mod
 int rootfs_open_file_at(int dir_fd, const char *name, int flags, mode_t mode, const char *path,
 			struct error *err);
 
-/* Whether a path exists (any kind); errors count as no. */
-bool rootfs_exists(const struct rootfs *root, const char *path);
+/*
+ * Whether a path exists (any kind): 1, 0, or what kept us from finding out.  A
+ * link that leads nowhere or in a circle, or a folder that is none or shut, is 0.
+ */
+int rootfs_exists(const struct rootfs *root, const char *path, struct error *err);
+
+/* Whether a negative errno says that nothing is there, for whoever has to take it so. */
+bool rootfs_is_absent(int rc);
 
 /* A directory entry, symbolic links of the last component followed. */
 struct rootfs_place {

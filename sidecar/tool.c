@@ -118,14 +118,18 @@ static bool listen_to(int fd, int pidfd, struct buf *said, int64_t deadline_ms)
 	}
 }
 
-static bool find_program(const struct rootfs *root, const char *name, char *out, size_t size)
+static int find_program(const struct rootfs *root, const char *name, char *out, size_t size,
+			struct error *err)
 {
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		int rc;
+
 		snprintf(out, size, "%s/%s", folders[i], name);
-		if (rootfs_exists(root, out))
-			return true;
+		rc = rootfs_exists(root, out, err);
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
 	}
-	return false;
+	return error_code(err, -ENOENT, "%s", name);
 }
 
 /* A process that was killed may wait for a file system that never answers: not for ever. */
@@ -152,12 +156,13 @@ int tool_start(const struct rootfs *root, const char *const argv[], struct tool 
 	const pid_t self = getpid();
 	char program[128];
 	cleanup_fd int ours = -1, theirs = -1, pidfd = -1;
-	int pipe_fds[2];
+	int pipe_fds[2], rc;
 	pid_t pid;
 
 	*out = (struct tool){ .name = argv[0], .pid = -1, .pidfd = -1, .said_fd = -1 };
-	if (!find_program(root, argv[0], program, sizeof(program)))
-		return error_code(err, -ENOENT, "%s", argv[0]);
+	rc = find_program(root, argv[0], program, sizeof(program), err);
+	if (rc < 0)
+		return rc;
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return error_errno(err, "make a pipe for %s", argv[0]);
 	ours = pipe_fds[0];

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -123,7 +124,7 @@ static void the_magic_links_of_proc_lead_nowhere(void **state)
 	snprintf(path, sizeof(path), "/proc/%d/root/etc/passwd", (int)getpid());
 	assert_true(rootfs_open(&s->root, path, O_RDONLY, 0, NULL) < 0);
 	assert_true(rootfs_open(&s->root, "/proc/self/cwd", O_RDONLY, 0, NULL) < 0);
-	assert_false(rootfs_exists(&s->root, path));
+	assert_false(rootfs_exists(&s->root, path, NULL));
 }
 
 static void a_loop_of_links_is_an_error(void **state)
@@ -134,7 +135,7 @@ static void a_loop_of_links_is_an_error(void **state)
 	sandbox_link(s, "b", "/a");
 	sandbox_link(s, "a", "/b");
 	assert_open_fails(s, "/a", -ELOOP);
-	assert_false(rootfs_exists(&s->root, "/a"));
+	assert_false(rootfs_exists(&s->root, "/a", NULL));
 	assert_int_equal(rootfs_locate(&s->root, "/a", true, &place, NULL), -ELOOP);
 	assert_int_equal(place.dir_fd, -1);
 }
@@ -157,11 +158,11 @@ static void a_thing_exists_of_whatever_kind(void **state)
 	sandbox_write(s, "/file", "");
 	assert_int_equal(mkfifo(sandbox_path(s, "/fifo"), 0), 0);
 	sandbox_link(s, "/none", "/dangling");
-	assert_true(rootfs_exists(&s->root, "/file"));
-	assert_true(rootfs_exists(&s->root, "/fifo"));
-	assert_true(rootfs_exists(&s->root, "/"));
-	assert_false(rootfs_exists(&s->root, "/dangling"));
-	assert_false(rootfs_exists(&s->root, "/file/x"));
+	assert_true(rootfs_exists(&s->root, "/file", NULL));
+	assert_true(rootfs_exists(&s->root, "/fifo", NULL));
+	assert_true(rootfs_exists(&s->root, "/", NULL));
+	assert_false(rootfs_exists(&s->root, "/dangling", NULL));
+	assert_false(rootfs_exists(&s->root, "/file/x", NULL));
 }
 
 /* ---- regular files ---- */
@@ -455,6 +456,22 @@ static void renames_elsewhere_do_not_make_an_open_fail(void **state)
 	assert_int_equal(failures, 0);
 }
 
+static void what_cannot_be_looked_for_is_not_absent(void **state)
+{
+	const struct sandbox *s = *state;
+	struct rlimit limit, none;
+	int rc, last = dup(STDERR_FILENO);
+
+	sandbox_write(s, "/file", "");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)last, .rlim_max = limit.rlim_max };
+	close(last);
+	setrlimit(RLIMIT_NOFILE, &none);
+	rc = rootfs_exists(&s->root, "/file", NULL);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_int_equal(rc, -EMFILE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sandbox_set_up, sandbox_tear_down)
 
 int main(void)
@@ -473,6 +490,7 @@ int main(void)
 		TEST(a_loop_of_links_is_an_error),
 		TEST(a_file_is_made_with_the_mode_given),
 		TEST(a_thing_exists_of_whatever_kind),
+		TEST(what_cannot_be_looked_for_is_not_absent),
 		TEST(a_place_is_the_folder_and_the_last_name),
 		TEST(a_link_is_followed_only_when_asked),
 		TEST(a_link_in_a_linked_folder_counts_from_the_real_folder),
