@@ -8,6 +8,7 @@
  */
 #include "settings_file.h"
 
+#include "headroom.h"
 #include "patchers/base/buf.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
@@ -20,6 +21,13 @@
 #include <stdio.h>
 
 enum { LISTENER_NAME_MAX = 32 };
+
+/*
+ * What libconfuse may need: its keys and its scanner, and by the text's length; an empty block of
+ * 13 bytes makes a copy of all its keys.
+ */
+#define HEADROOM_BYTES (256UL * 1024)
+#define HEADROOM_BYTES_A_BYTE 256UL
 
 static cfg_opt_t postfix_listener_keys[] = {
 	CFG_INT("port", 0, CFGF_NODEFAULT),
@@ -366,12 +374,14 @@ static cfg_t *start(const char *path, const char *text, struct error *why)
 int settings_file_parse(const char *path, const char *text, struct cfg_t **out, struct error *err)
 {
 	struct error why = { 0 };
-	cfg_t *cfg = start(path, text, &why);
-	int rc;
+	cfg_t *cfg;
+	int rc = headroom_make(HEADROOM_BYTES + strlen(text) * HEADROOM_BYTES_A_BYTE, err);
 
+	if (rc < 0)
+		return rc;
+	cfg = start(path, text, &why);
 	if (!cfg)
 		return error_set(err, -ENOMEM, "out of memory");
-
 	rc = parse_text(cfg, text);
 	load_error = NULL;
 	if (rc == CFG_SUCCESS && cfg_getbool(cfg, END_OF_FILE_KEY)) {
