@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * alloc_points - the whole program, whose n-th allocation fails.
+ *
+ * The linker sends every call of malloc(3) and its kin through here (--wrap):
+ * the program's own and those of the libraries, which are linked in as archives.
+ * $FAULTS_ALLOC names a file with a struct plan, which all processes share; each
+ * counts for itself from its birth, and how many forks it is away from the
+ * first one tells which kind of process it is.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <sanitizer/lsan_interface.h>
+
+enum { DEPTHS = 4, NAME_BYTES = 16, LEAKED = 98 };
+
+/* Fixed: Python reads and writes it, too. */
+struct plan {
+	int32_t armed; /* 0: nothing fails */
+	int32_t depth;
+	int32_t n;     /* from 1 */
+	int32_t all;   /* the n-th and all after it, in that process */
+	int32_t fired;
+	int32_t most[DEPTHS];
+	char name[NAME_BYTES]; /* of the process, from prctl(2); empty: any */
+};
+
+static struct plan *plan;
+static int32_t depth, count;
+static bool failing; /* with `all`: in this process, from now on */
+static bool in_libconfuse;
+
+__attribute__((constructor)) static void begin(void)
+{
+	const char *path = getenv("FAULTS_ALLOC");
+	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	void *shared;
+
+	if (fd < 0)
+		return;
+	shared = mmap(NULL, sizeof(*plan), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (shared != MAP_FAILED)
+		plan = shared;
+}
+
+static bool is_meant(void)
+{
+	char name[NAME_BYTES] = "";
+
+	if (!plan->name[0])
+		return true;
+	prctl(PR_GET_NAME, name);
+	return strncmp(name, plan->name, sizeof(name)) == 0;
+}
+
+static bool must_fail(void)
+{
+	if (!plan || in_libconfuse)
+		return false;
+	count++;
+	if (depth < DEPTHS && plan->most[depth] < count)
+		plan->most[depth] = count;
+	if (!failing) {
+		if (!plan->armed || plan->depth != depth || plan->n != count || !is_meant())
+			return false;
+		plan->armed = 0; /* one process has it, once */
+		failing = plan->all;
+	}
+	plan->fired++;
+	errno = ENOMEM;
+	return true;
+}
+
+/* ---- processes ---- */
+
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
+void __real__exit(int status) __attribute__((noreturn));
+void __wrap__exit(int status) __attribute__((noreturn));
+
+pid_t __wrap_fork(void)
+{
+	pid_t pid = __real_fork();
+
+	if (pid == 0) {
+		depth++;
+		count = 0;
+		failing = false;
+	}
+	return pid;
+}
+
+/* A process that ends so would not be asked what it has lost. */
+void __wrap__exit(int status)
+{
+	char name[NAME_BYTES] = "";
+
+	failing = false;
+	prctl(PR_GET_NAME, name);
+	if (plan && strcmp(name, "postern-look") == 0 && __lsan_do_recoverable_leak_check())
+		status = LEAKED;
+	__real__exit(status);
+}
+
+/* ---- libconfuse, which has headroom (sidecar/headroom.h): tests/faults/test_memory.py ---- */
+
+#define WRAP_CONFUSE(type, name, parameters, arguments)                                            \
+	type __real_##name parameters;                                                             \
+	type __wrap_##name parameters;                                                             \
+	type __wrap_##name parameters                                                              \
+	{                                                                                          \
+		type result;                                                                       \
+                                                                                                   \
+		in_libconfuse = true;                                                              \
+		result = __real_##name arguments;                                                  \
+		in_libconfuse = false;                                                             \
+		return result;                                                                     \
+	}
+
+struct cfg_t;
+struct cfg_opt_t;
+typedef int (*validate)(struct cfg_t *cfg, struct cfg_opt_t *opt);
+
+WRAP_CONFUSE(struct cfg_t *, cfg_init, (struct cfg_opt_t * keys, int flags), (keys, flags))
+WRAP_CONFUSE(int, cfg_parse_fp, (struct cfg_t * cfg, FILE *file), (cfg, file))
+WRAP_CONFUSE(validate, cfg_set_validate_func, (struct cfg_t * cfg, const char *key, validate check),
+	     (cfg, key, check))
+
+WRAP_CONFUSE(char *, cfg_getstr, (struct cfg_t * cfg, const char *key), (cfg, key))
+WRAP_CONFUSE(char *, cfg_getnstr, (struct cfg_t * cfg, const char *key, unsigned i), (cfg, key, i))
+WRAP_CONFUSE(long, cfg_getint, (struct cfg_t * cfg, const char *key), (cfg, key))
+WRAP_CONFUSE(int, cfg_getbool, (struct cfg_t * cfg, const char *key), (cfg, key))
+WRAP_CONFUSE(unsigned, cfg_size, (struct cfg_t * cfg, const char *key), (cfg, key))
+WRAP_CONFUSE(struct cfg_t *, cfg_getsec, (struct cfg_t * cfg, const char *key), (cfg, key))
+WRAP_CONFUSE(struct cfg_t *, cfg_getnsec, (struct cfg_t * cfg, const char *key, unsigned i),
+	     (cfg, key, i))
+
+/* ---- the linker's names: calls of NAME come to __wrap_NAME, __real_NAME is the library's ---- */
+
+#define WRAP(name, parameters, arguments)                                                          \
+	void *__real_##name parameters;                                                            \
+	void *__wrap_##name parameters;                                                            \
+	void *__wrap_##name parameters                                                             \
+	{                                                                                          \
+		return must_fail() ? NULL : __real_##name arguments;                               \
+	}
+
+WRAP(malloc, (size_t size), (size))
+WRAP(calloc, (size_t n, size_t size), (n, size))
+WRAP(realloc, (void *p, size_t size), (p, size))
+WRAP(reallocarray, (void *p, size_t n, size_t size), (p, n, size))
+WRAP(strdup, (const char *s), (s))
+WRAP(strndup, (const char *s, size_t n), (s, n))
+WRAP(fopen, (const char *path, const char *mode), (path, mode))
+WRAP(fdopen, (int fd, const char *mode), (fd, mode))
+WRAP(opendir, (const char *path), (path))
+WRAP(fdopendir, (int fd), (fd))
+
+int __real_vasprintf(char **out, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+int __wrap_vasprintf(char **out, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+int __wrap_asprintf(char **out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* asprintf(3) leaves *out undefined when it fails: make that bite. */
+static char not_a_pointer[1];
+
+int __wrap_vasprintf(char **out, const char *fmt, va_list ap)
+{
+	if (!must_fail())
+		return __real_vasprintf(out, fmt, ap);
+	*out = not_a_pointer;
+	return -1;
+}
+
+int __wrap_asprintf(char **out, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = __wrap_vasprintf(out, fmt, ap);
+	va_end(ap);
+	return n;
+}

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""The whole program, each of whose allocations fails in turn; run inside a mail host.
+
+    allocations.py JSON     see harness.py, which writes it
+
+The program has sanitizers, and counts its allocations and its libraries' (alloc_points.c).  Whichever
+fails: no crash, no leak, nothing half done, and a word about it; then it works again by itself.
+Prints one JSON object.
+"""
+import json
+import mmap
+import os
+import random
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import looks  # noqa: E402  (the path above comes first)
+import trial  # noqa: E402
+
+PROGRAM = "/faults/postern_alloc"
+PLAN = "/run/faults-plan"
+PLAN_BYTES = 9 * 4 + 16
+MOST_AT = 5 * 4
+BAD_WORDS = ("Sanitizer", "runtime error:", "Assertion", "double free", "corrupted")
+# It has said so, and the next run mends it.
+NOT_ALL = re.compile("not everything could be reverted|could not be put back")
+# For the sanitizers the C library's refusal is no error of the program's.
+ENVIRONMENT = {**os.environ, "FAULTS_ALLOC": PLAN,
+               "ASAN_OPTIONS": "allocator_may_return_null=1:exitcode=97:detect_leaks=1",
+               "UBSAN_OPTIONS": "print_stacktrace=1"}
+
+
+class Plan:
+    """What is to fail: see struct plan in alloc_points.c."""
+
+    def __init__(self):
+        with open(PLAN, "wb") as file:
+            file.write(bytes(PLAN_BYTES))
+        with open(PLAN, "r+b") as file:
+            self._shared = mmap.mmap(file.fileno(), PLAN_BYTES)
+
+    def arm(self, n, depth=0, rest_too=False, name=b""):
+        self._shared[:] = struct.pack("9i16s", 1, depth, n, rest_too, 0, 0, 0, 0, 0, name)
+
+    def disarm(self):
+        """Whether one has failed."""
+        self._shared[:4] = bytes(4)
+        return struct.unpack_from("i", self._shared, 16)[0] > 0
+
+    def most(self, depth=0):
+        """How many allocations a process of that depth has made."""
+        return struct.unpack_from("4i", self._shared, MOST_AT)[depth]
+
+
+def check_words(said):
+    for word in BAD_WORDS:
+        if word in said:
+            raise trial.Wrong(f"{word}: {said[-6000:]}")
+
+
+class Command:
+    """A command that changes files, or only reads and prints."""
+
+    def __init__(self, job, plan):
+        self.plan = plan
+        self.argv = job["argv"]
+        self.scene = trial.SCENES[job["scene"]](job["command"])
+        self.scene.argv = tuple(self.argv) if job["changes"] else self.scene.argv
+        self.changes = job["changes"]
+        self.said = None
+
+    def run(self, environment=None):
+        with open(trial.SAID, "wb") as said:
+            done = subprocess.Popen([PROGRAM, *self.scene.postern[1:], *self.argv],
+                                    stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                                    env=environment or ENVIRONMENT)
+            try:
+                status = done.wait(trial.RUN_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                done.kill()
+                done.wait()
+                raise trial.Wrong("it hung") from None
+        with open(trial.SAID, encoding="utf-8", errors="replace") as said:
+            return status, said.read()
+
+    def begin(self):
+        """How many allocations the command makes."""
+        self.scene.begin()
+        self.plan.arm(0)
+        status, said = self.run()
+        check_words(said)
+        if status != 0:
+            raise trial.Wrong(f"undisturbed it ended with {status}: {said}")
+        self.said = said
+        self.scene.restore()
+        return self.plan.most()
+
+    def try_point(self, n, rest_too):
+        self.plan.arm(n, rest_too=rest_too)
+        status, said = self.run()
+        hit = self.plan.disarm()
+        check_words(said)
+        if status > 2:
+            raise trial.Wrong(f"it ended with {status}: {said[-3000:]}")
+        # Of a probe's twin, that it is down is the word.
+        if status != 0 and "postern: error:" not in said and " down " not in said:
+            raise trial.Wrong(f"it failed without a word: {status}: {said}")
+        now = self.scene.files.look()
+        side = self.scene.whole(now, may_be_left=False)
+        self.scene.judge(now)
+        if not self.changes:
+            if now != self.scene.old:
+                raise trial.Wrong(f"it changed files: {said}")
+        else:
+            if status == 0 and side != "new":
+                raise trial.Wrong(f"it said that all is done, and the files are {side}: {said}")
+            if status != 0 and side != "old" and NOT_ALL.search(said) is None:
+                raise trial.Wrong(f"it failed, and the files are {side}: {said}")
+            self.scene.recover()
+            self.scene.restore()
+        return hit, status
+
+
+class Look(looks.Watcher):
+    """A running watcher with a supervisor in front, one of whose processes lacks memory."""
+    ROLES = {"look": (2, b"postern-look"), "watcher": (1, b""), "supervisor": (0, b"")}
+
+    def __init__(self, job, plan):
+        super().__init__(job)
+        self.plan = plan
+
+    def start(self, *options):
+        self.write_conf(0)
+        with open(looks.OUTPUT, "wb") as output:
+            self.process = subprocess.Popen(
+                [PROGRAM, *self.job["command"][1:], "run", "--", "sleep", "infinity"],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=ENVIRONMENT)
+        self.wait_for(0)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(looks.LIMIT_S)
+
+    def begin(self):
+        self.start()
+        self.swap()
+        self.swap()
+        return self.plan.most(2)
+
+    def try_point(self, n, rest_too):
+        depth, name = self.ROLES["look"]
+        self.plan.arm(n, depth, rest_too, name)
+        self.write_conf(1 - self.at)
+        deadline = time.monotonic() + looks.LIMIT_S
+        # Not to wait for the next try's time: whoever is told of a change looks at once.
+        while self.plan_is_armed() and time.monotonic() < deadline and not self.is_in_force():
+            time.sleep(0.01)
+        hit = self.plan.disarm()
+        if hit:
+            self.process_settles()
+        self.wait_for(self.at)
+        with open(looks.OUTPUT, encoding="utf-8", errors="replace") as output:
+            check_words(output.read())
+        return hit, 0
+
+    def plan_is_armed(self):
+        return self.plan._shared[0] != 0
+
+    def is_in_force(self):
+        said = looks.status()
+        return bool(said) and said["outcome"] == "current" and \
+            {t["listener"]: t["port"] for t in said["twins"] if t["up"]}.items() >= \
+            self.job["ports"][self.at].items()
+
+    def process_settles(self):
+        """After a failed look a hang-up has it try at once, as the end of its wait would."""
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            if self.is_in_force():
+                return
+            said = looks.status()
+            if said and said["outcome"] not in ("current", "waiting"):
+                break
+            time.sleep(0.02)
+        for pid in self.watchers():
+            os.kill(pid, signal.SIGHUP)
+
+    def watchers(self):
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
+                  encoding="ascii") as file:
+            for pid in map(int, file.read().split()):
+                with open(f"/proc/{pid}/comm", encoding="ascii") as name:
+                    if name.read().strip() == "postern-watch":
+                        yield pid
+
+
+def main():
+    with open(sys.argv[1], encoding="ascii") as file:
+        job = json.load(file)
+    plan = Plan()
+    subject = Look(job, plan) if job["scene"] == "look" else Command(job, plan)
+    start = time.monotonic()
+    result = {"scene": job["scene"], "argv": job.get("argv"), "faults": [], "tried": 0,
+              "missed": 0, "failed_runs": 0}
+    try:
+        most = subject.begin()
+        result["points"] = 2 * most
+        points = [(n, rest_too) for n in range(1, most + 1) for rest_too in (False, True)]
+        random.Random(job["seed"]).shuffle(points)
+        for n, rest_too in points:
+            if (job["budget_s"] and time.monotonic() - start > job["budget_s"]) or \
+                    len(result["faults"]) >= trial.FAULTS_MAX:
+                break
+            result["tried"] += 1
+            try:
+                hit, status = subject.try_point(n, rest_too)
+                result["missed"] += not hit
+                result["failed_runs"] += status != 0
+            except trial.Wrong as wrong:
+                result["faults"].append(f"n={n}{' and all after it' * rest_too}: {wrong}")
+                if job["scene"] == "look":
+                    break
+                plan.disarm()
+                subject.scene.restore()
+    except trial.Wrong as wrong:
+        result["faults"].append(str(wrong))
+    finally:
+        if hasattr(getattr(subject, "scene", None), "end"):
+            subject.scene.end()
+        if job["scene"] == "look" and subject.process.poll() is None:
+            status = subject.stop()
+            if status != 143:
+                result["faults"].append(f"it ended with {status}: {subject.output()}")
+    result["took_s"] = round(time.monotonic() - start, 1)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

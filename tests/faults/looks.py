@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""A running watcher whose looks have a fault at each of their calls; run inside a mail host.
+
+    looks.py JSON       see harness.py, which writes it
+
+postern.conf is changed back and forth, and each time the look that is to put it in force is killed
+at another call, or one of its calls fails.  The watcher has to recover by itself: what it waits for
+in the meantime passes quickly (callfault --hurry).  Prints one JSON object.
+"""
+import json
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import points as faults  # noqa: E402  (the path above comes first)
+import trial  # noqa: E402
+
+STATUS = "/run/postern/status.sock"
+OUTPUT = "/faults/watch-output"
+LIMIT_S = 60
+LOOK = b"postern-look"
+ACTIONS = {"errno": 1, "done": 2, "short": 3, "before": 4, "after": 5, "amid": 6}
+
+
+def status():
+    """What the watcher says; None while nobody answers."""
+    try:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(10)
+            sock.connect(STATUS)
+            sock.sendall(b"GET /status HTTP/1.0\r\n\r\n")
+            text = b""
+            while piece := sock.recv(65536):
+                text += piece
+        return json.loads(text.partition(b"\r\n\r\n")[2])
+    except (OSError, ValueError):
+        return None
+
+
+class Watcher:
+    def __init__(self, job):
+        self.job = job
+        self.files = trial.Files(trial.Scene.folders)
+        self.states = [None, None]  # of the files, by configuration
+        self.judge = trial.Scene(job["command"]).judge
+        self.at = 0
+
+    def start(self, *options):
+        self.write_conf(0)
+        open(trial.CONTROL, "wb").write(bytes(trial.CONTROL_BYTES))
+        with open(OUTPUT, "wb") as output:
+            self.process = subprocess.Popen(
+                [trial.CALLFAULT, *options, "--control", trial.CONTROL, "--hurry",
+                 *self.job["command"], "--root", "/", "watch"],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        self.wait_for(0)
+
+    def stop(self):
+        watcher = self.pid()
+        if watcher:
+            os.kill(watcher, signal.SIGTERM)
+        return self.process.wait(LIMIT_S)
+
+    def pid(self):
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
+                  encoding="ascii") as file:
+            return next(map(int, file.read().split()), None)
+
+    def output(self):
+        with open(OUTPUT, encoding="utf-8", errors="replace") as file:
+            return file.read()[-3000:]
+
+    def write_conf(self, which):
+        path = self.job["command"][-1]
+        with open(path + ".new", "w", encoding="ascii") as file:
+            file.write(self.job["confs"][which])
+        os.rename(path + ".new", path)
+        self.at = which
+
+    def wait_for(self, which):
+        """Until this configuration is in force, by the watcher's own words and the files."""
+        deadline = time.monotonic() + LIMIT_S
+        wanted = self.job["ports"][which]
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise trial.Wrong(f"the watcher ended: {self.output()}")
+            said = status()
+            if said and said["outcome"] == "current" and said["ready"] and \
+                    {t["listener"]: t["port"] for t in said["twins"] if t["up"]}.items() >= \
+                    wanted.items():
+                break
+            time.sleep(0.01)
+        else:
+            raise trial.Wrong(f"not in force after {LIMIT_S} s: {said}\n{self.output()}")
+        now = self.files.look()
+        if self.states[which] is None:
+            self.states[which] = now
+        left = {path: state for path, state in now.items()
+                if path in self.states[which] or state[0] or not path.endswith(".tmp")}
+        if left != self.states[which]:
+            different = [p for p in left.keys() | self.states[which].keys()
+                         if left.get(p) != self.states[which].get(p)]
+            raise trial.Wrong(f"the files are not as they were for it: {different}")
+
+    def swap(self):
+        self.write_conf(1 - self.at)
+        self.wait_for(self.at)
+
+    def arm(self, call, action):
+        name, _, code = action.partition(":")
+        with open(trial.CONTROL, "r+b") as control:
+            control.write(struct.pack("8iq16s16s", 1, 0, call, ACTIONS[name], int(code or 0), 0,
+                                      0, 0, 0, b"", LOOK))
+
+    def disarm(self):
+        """Whether the fault was had."""
+        with open(trial.CONTROL, "r+b") as control:
+            hit = struct.unpack("18i", control.read(trial.CONTROL_BYTES))[5]
+            control.seek(0)
+            control.write(bytes(4))
+        return hit > 0
+
+    def try_point(self, point, pid):
+        self.arm(point.call.number, point.action)
+        self.swap()
+        hit = self.disarm()
+        if self.pid() != pid:
+            raise trial.Wrong(f"the watcher is another one: {self.output()}")
+        for port in trial.STOCK:
+            if not trial.greets(port):
+                raise trial.Wrong(f"port {port} does not greet")
+        twin = self.job["ports"][self.at]["imap"]
+        if not trial.greets(twin, trial.PROXY_LOCAL):
+            raise trial.Wrong(f"port {twin} does not greet")
+        return hit
+
+
+def calls_of_a_look():
+    """The calls of the last process that put a file in place."""
+    by_process = {}
+    for call in faults.read_calls(trial.LOG):
+        by_process.setdefault(call.process, []).append(call)
+    looks = [calls for number, calls in by_process.items()
+             if number > 0 and any(c.name.startswith("rename") and "master.cf" in c.rest
+                                   for c in calls)]
+    return looks[-1]
+
+
+def main():
+    with open(sys.argv[1], encoding="ascii") as file:
+        job = json.load(file)
+    watcher = Watcher(job)
+    start = time.monotonic()
+    result = {"scene": "look", "kills": job["kills"], "faults": [], "tried": 0, "missed": 0,
+              "kinds": {}}
+    watcher.start("--log", trial.LOG)
+    try:
+        watcher.swap()
+        watcher.swap()
+        watcher.stop()
+        calls = calls_of_a_look()
+        watcher.start()
+        result["calls"] = len(calls)
+        points = faults.points_of(calls, job["kills"])
+        if job.get("thin"):
+            points = faults.thinned(points, job["thin"])
+        result["points"] = len(points)
+        first, rest = faults.spread(points, random.Random(job["seed"]))
+        pid = watcher.pid()
+        for n, point in enumerate(first + rest):
+            over = job["budget_s"] and time.monotonic() - start > job["budget_s"]
+            if (over and n >= job["least"]) or len(result["faults"]) >= trial.FAULTS_MAX:
+                break
+            result["tried"] += 1
+            try:
+                result["missed"] += not watcher.try_point(point, pid)
+            except trial.Wrong as wrong:
+                result["faults"].append(f"{point}: {wrong}")
+                watcher.disarm()
+                if watcher.process.poll() is not None:
+                    break
+                watcher.swap()
+            result["kinds"][point.kind] = result["kinds"].get(point.kind, 0) + 1
+    except trial.Wrong as wrong:
+        result["faults"].append(str(wrong))
+    finally:
+        status_at_end = watcher.stop()
+    if status_at_end != 0:
+        result["faults"].append(f"the watcher ended with {status_at_end}: {watcher.output()}")
+    result["took_s"] = round(time.monotonic() - start, 1)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
