@@ -30,8 +30,8 @@ enum { DEPTHS = 4, NAME_BYTES = 16, LEAKED = 98 };
 struct plan {
 	int32_t armed; /* 0: nothing fails */
 	int32_t depth;
-	int32_t n;     /* from 1 */
-	int32_t all;   /* the n-th and all after it, in that process */
+	int32_t n;   /* from 1 */
+	int32_t all; /* the n-th and all after it, in that process */
 	int32_t fired;
 	int32_t most[DEPTHS];
 	char name[NAME_BYTES]; /* of the process, from prctl(2); empty: any */

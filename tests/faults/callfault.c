@@ -27,73 +27,23 @@
  * there, if `role` is empty or its name by then, or it has none of its own yet;
  * `armed` is 0 again then.  `hit` counts faults.
  */
-#include <elf.h>
+#include "callfault.h"
+
+#include "callfault_registers.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/types.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/ptrace.h>
-
-#include "syscall_names.h" /* made of the compiler's own list: harness.py */
-
-enum { TASKS_MAX = 256, FAILED = 125, TEXT_BYTES = 200, NAME_BYTES = 16, HURRIED_MS = 50 };
-
-enum action {
-	ACTION_NONE,
-	ACTION_ERRNO,
-	ACTION_DONE,
-	ACTION_SHORT,
-	ACTION_BEFORE,
-	ACTION_AFTER,
-	ACTION_AMID,
-};
-
 static const char *const action_names[] = { "none",   "errno", "done", "short",
-					     "before", "after", "amid" };
-
-/* Fixed: Python reads and writes it, too. */
-struct control {
-	int32_t armed;
-	int32_t children; /* that process 0 has had */
-	int32_t call;
-	int32_t action;
-	int32_t code;
-	int32_t hit;
-	int32_t hit_nr; /* the number of the call that was hit */
-	int32_t last_call; /* calls that the last child made that was counted */
-	int64_t clock_ns;
-	char hit_name[NAME_BYTES]; /* what the process was called then */
-	char role[NAME_BYTES];
-};
-
-struct task {
-	pid_t pid;
-	int number;
-	bool is_child; /* of process 0 */
-	bool in_call;
-	bool is_hurried; /* in a wait that was made short */
-	unsigned n; /* calls so far */
-	enum action due;
-	int changed; /* the argument that was changed for this call, or -1 */
-	struct __ptrace_syscall_info entry;
-};
+					    "before", "after", "amid" };
 
 static struct {
 	pid_t first;
@@ -116,81 +66,6 @@ static void fail(const char *what)
 {
 	fprintf(stderr, "callfault: %s: %s\n", what, strerror(errno));
 	exit(FAILED);
-}
-
-/* ---- registers ---- */
-
-#if defined(__x86_64__)
-#define RESULT_IS_IN_ARGUMENT(n) false
-static void set_register(pid_t pid, size_t at, uint64_t value)
-{
-	ptrace(PTRACE_POKEUSER, pid, (void *)at, (void *)value);
-}
-
-static void skip_call(pid_t pid)
-{
-	set_register(pid, offsetof(struct user_regs_struct, orig_rax), (uint64_t)-1);
-}
-
-static void set_result(pid_t pid, int64_t value)
-{
-	set_register(pid, offsetof(struct user_regs_struct, rax), (uint64_t)value);
-}
-
-static void set_argument(pid_t pid, int n, uint64_t value)
-{
-	static const size_t at[] = { offsetof(struct user_regs_struct, rdi),
-				     offsetof(struct user_regs_struct, rsi),
-				     offsetof(struct user_regs_struct, rdx),
-				     offsetof(struct user_regs_struct, r10) };
-
-	set_register(pid, at[n], value);
-}
-#elif defined(__aarch64__)
-#define RESULT_IS_IN_ARGUMENT(n) ((n) == 0)
-static void set_register(pid_t pid, int n, uint64_t value)
-{
-	struct user_regs_struct regs;
-	struct iovec room = { &regs, sizeof(regs) };
-
-	ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &room);
-	regs.regs[n] = value;
-	ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &room);
-}
-
-static void skip_call(pid_t pid)
-{
-	int none = -1;
-	struct iovec room = { &none, sizeof(none) };
-
-	ptrace(PTRACE_SETREGSET, pid, (void *)NT_ARM_SYSTEM_CALL, &room);
-}
-
-static void set_result(pid_t pid, int64_t value)
-{
-	set_register(pid, 0, (uint64_t)value);
-}
-
-static void set_argument(pid_t pid, int n, uint64_t value)
-{
-	set_register(pid, n, value);
-}
-#else
-#error "registers of this architecture are not known here"
-#endif
-
-static bool peek(pid_t pid, uint64_t at, void *out, size_t n)
-{
-	struct iovec here = { out, n }, there = { (void *)at, n };
-
-	return process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)n;
-}
-
-static bool poke(pid_t pid, uint64_t at, const void *bytes, size_t n)
-{
-	struct iovec here = { (void *)(uintptr_t)bytes, n }, there = { (void *)at, n };
-
-	return process_vm_writev(pid, &here, 1, &there, 1, 0) == (ssize_t)n;
 }
 
 /* ---- tasks ---- */
@@ -273,14 +148,6 @@ static bool is_meant(const struct task *task)
 }
 
 /* ---- a call begins ---- */
-
-static const char *call_name(uint64_t nr)
-{
-	for (size_t i = 0; i < sizeof(syscall_names) / sizeof(syscall_names[0]); i++)
-		if (syscall_names[i].nr == (long)nr)
-			return syscall_names[i].name;
-	return "unknown";
-}
 
 static bool moves_bytes(uint64_t nr)
 {
@@ -372,84 +239,6 @@ static void begin_call(struct task *task)
 
 /* ---- a call ends ---- */
 
-static void print_text(pid_t pid, uint64_t at)
-{
-	char text[TEXT_BYTES + 1] = "";
-	size_t n = TEXT_BYTES;
-
-	while (n > 0 && !peek(pid, at, text, n))
-		n /= 2;
-	text[n] = '\0';
-	fputs(" \"", t.log);
-	for (const char *c = text; *c; c++)
-		if (*c < ' ' || *c > '~' || *c == '"' || *c == '\\')
-			fprintf(t.log, "\\x%02x", (unsigned char)*c);
-		else
-			fputc(*c, t.log);
-	fputc('"', t.log);
-}
-
-static void print_file(pid_t pid, int64_t fd)
-{
-	char path[64], target[512];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd/%" PRId64, (int)pid, fd);
-	n = readlink(path, target, sizeof(target) - 1);
-	target[n > 0 ? n : 0] = '\0';
-	fprintf(t.log, " <%s>", target);
-}
-
-/* Which of a call's arguments are names of files; bits. */
-static unsigned names_of(uint64_t nr)
-{
-	static const struct {
-		long nr;
-		unsigned arguments;
-	} table[] = {
-		{ SYS_openat, 2 },     { SYS_openat2, 2 },    { SYS_newfstatat, 2 },
-		{ SYS_unlinkat, 2 },   { SYS_mkdirat, 2 },    { SYS_readlinkat, 2 },
-		{ SYS_renameat, 2 | 8 }, { SYS_linkat, 2 | 8 }, { SYS_execve, 1 },
-		{ SYS_statx, 2 },      { SYS_fchownat, 2 },   { SYS_fchmodat, 2 },
-	};
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (table[i].nr == (long)nr)
-			return table[i].arguments;
-	return 0;
-}
-
-static uint64_t flags_of(const struct task *task)
-{
-	uint64_t flags = task->entry.entry.args[2];
-
-	if (task->entry.entry.nr == SYS_openat2 && !peek(task->pid, flags, &flags, sizeof(flags)))
-		flags = 0;
-	return flags;
-}
-
-static void log_call(const struct task *task, int64_t result)
-{
-	const uint64_t *args = task->entry.entry.args;
-	const uint64_t nr = task->entry.entry.nr;
-	const unsigned names = names_of(nr);
-	bool opens = nr == SYS_openat || nr == SYS_openat2;
-
-	fprintf(t.log, "%d %u %s %" PRIx64 " = %" PRId64, task->number, task->n, call_name(nr),
-		opens ? flags_of(task) : args[1], result);
-	/* Before the names, whose folders they are; a call of a descriptor has just that. */
-	if (nr != SYS_execve && nr != SYS_brk && nr != SYS_mmap && (int64_t)args[0] >= -100 &&
-	    args[0] < 4096)
-		print_file(task->pid, (int64_t)args[0]);
-	for (int i = 0; i < 4; i++) {
-		if (i == 3 && names & 8) /* in which folder the second name is */
-			print_file(task->pid, (int64_t)args[2]);
-		if (names & 1U << i)
-			print_text(task->pid, args[i]);
-	}
-	fprintf(t.log, " %" PRIx64 "\n", args[2]);
-}
-
 /* The rest of a wait that nothing has ended is over at once. */
 static void end_hurried(struct task *task, int64_t result)
 {
@@ -508,7 +297,7 @@ static void end_call(struct task *task)
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->pid, sizeof(info), &info) <= 0)
 		return;
 	if (t.log)
-		log_call(task, info.exit.rval);
+		callfault_log_call(t.log, task, info.exit.rval);
 	if (task->is_hurried)
 		end_hurried(task, info.exit.rval);
 	if (t.clock || t.hurry)
@@ -537,32 +326,6 @@ static void at_call(struct task *task)
 
 /* ---- the program ---- */
 
-/* Without the kernel's page of code, time is asked of the kernel itself. */
-static void hide_vdso(pid_t pid)
-{
-	uint64_t at = 0, word, pair[2];
-#if defined(__x86_64__)
-	struct user_regs_struct regs;
-	struct iovec room = { &regs, sizeof(regs) };
-
-	ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &room);
-	at = regs.rsp;
-#else
-	struct user_regs_struct regs;
-	struct iovec room = { &regs, sizeof(regs) };
-
-	ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &room);
-	at = regs.sp;
-#endif
-	for (int ends = 0; ends < 2 && (at += 8) && peek(pid, at, &word, 8);)
-		ends += word == 0;
-	for (at += 8; peek(pid, at, pair, sizeof(pair)) && pair[0] != AT_NULL; at += sizeof(pair))
-		if (pair[0] == AT_SYSINFO_EHDR) {
-			pair[0] = AT_IGNORE;
-			poke(pid, at, pair, sizeof(pair));
-		}
-}
-
 static void at_exec(struct task *task)
 {
 	if (task->pid != t.first || t.first_has_begun) {
@@ -586,8 +349,8 @@ static void at_stop(struct task *task, int status)
 		at_exec(task);
 		return;
 	}
-	if (event == PTRACE_EVENT_STOP && (number == SIGSTOP || number == SIGTSTP ||
-					   number == SIGTTIN || number == SIGTTOU)) {
+	if (event == PTRACE_EVENT_STOP &&
+	    (number == SIGSTOP || number == SIGTSTP || number == SIGTTIN || number == SIGTTOU)) {
 		ptrace(PTRACE_LISTEN, task->pid, NULL, NULL);
 		return;
 	}
@@ -644,7 +407,8 @@ static void start(char **argv)
 	}
 	if (ptrace(PTRACE_SEIZE, t.first, NULL,
 		   (void *)(long)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-				  PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) < 0)
+				  PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) <
+	    0)
 		fail("ptrace");
 	get_task(t.first);
 	if (write(gate[1], "", 1) != 1)

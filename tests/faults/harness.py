@@ -9,7 +9,8 @@ from lab import mailhost, postern
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(mailhost.REPOSITORY, "build", "faults")
-SOURCE = os.path.join(HERE, "callfault.c")
+SOURCES = [os.path.join(HERE, name) for name in ("callfault.c", "callfault_log.c")]
+HEADERS = [os.path.join(HERE, name) for name in ("callfault.h", "callfault_registers.h")]
 PROGRAM = os.path.join(BUILD, "callfault")
 ALLOCATING_PROGRAM = os.path.join(mailhost.REPOSITORY, "build", "dev", "tests", "faults",
                                   "postern_alloc")
@@ -37,13 +38,14 @@ def _write_names():
 
 
 def callfault():
-    """The program; compiled when it is not there or older than its source."""
-    if os.path.exists(PROGRAM) and os.path.getmtime(PROGRAM) > os.path.getmtime(SOURCE):
+    """The program; compiled when it is not there or older than its sources."""
+    newest = max(map(os.path.getmtime, SOURCES + HEADERS))
+    if os.path.exists(PROGRAM) and os.path.getmtime(PROGRAM) > newest:
         return PROGRAM
     os.makedirs(BUILD, exist_ok=True)
     made = f"{PROGRAM}.{os.getpid()}"
     _write_names()
-    subprocess.run(["cc", *FLAGS, "-I", BUILD, "-o", made, SOURCE], check=True)
+    subprocess.run(["cc", *FLAGS, "-I", BUILD, "-o", made, *SOURCES], check=True)
     os.replace(made, PROGRAM)
     return PROGRAM
 

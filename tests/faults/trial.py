@@ -425,6 +425,10 @@ class Install(Scene):
         if hook[0] != OWN_SCRIPT and "postern" not in names:
             raise Wrong("the hook is there without its program")
 
+    def check_truth(self, point, status, said, side):
+        """Of several files those come first without which the last one, the hook, could not do."""
+        super().check_truth(point, status, said, "old" if status and side == "mixed" else side)
+
     def is_nothing_to_do(self, said):
         return "written" not in said
 
