@@ -368,6 +368,8 @@ class LivePatch(Live):
 class LiveRevert(Live):
     argv = ("revert",)
     has_twins = False
+    # A record that a killed run wrote, of a change that it did not come to, is settled by the second.
+    runs_to_recover = 2
 
     def check_truth(self, point, status, said, side):
         """Files are reverted even when a server cannot be told, which is said."""
