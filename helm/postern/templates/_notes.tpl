@@ -158,17 +158,36 @@ networkPolicy.twinPeers.
 {{- end }}
 {{- end -}}
 
+{{/* Whether the gate is there, which depends on what the pod's namespace permits. */}}
+{{- define "postern.notesGate" -}}
+{{- $hasCapability := or (include "postern.gateGetsCapability" .) (and .Values.mailserver.fail2ban (ne .Values.mode "sidecar")) -}}
+{{- $of := ternary .Values.postern .Values.mailserver (eq .Values.mode "sidecar") -}}
+{{- if or (not (include "postern.isExposed" .)) (eq .Values.postern.gate "off") -}}
+{{- else if and (not $of.securityContext) (not $hasCapability) }}
+postern's own gate, a packet filter in front of the twins, is not there: it needs NET_ADMIN, which Pod Security's level
+"baseline" refuses. Set postern.gate to require to have it.
+{{- else if eq .Values.postern.gate "require" }}
+postern's gate needs NET_ADMIN: Pod Security's level "baseline" refuses the pod, and without nftables no twin opens.
+{{- end }}
+{{- end -}}
+
 {{/* What is dangerous or easily forgotten. */}}
 {{- define "postern.notesWarnings" -}}
 {{- if and .Values.allowAnyNetwork (include "postern.isExposed" .) }}
 WARNING: trustedNetworks may hold everybody: whoever reaches a twin can name any address as its own.
 {{- end }}
-{{- if and (not .Values.networkPolicy.enabled) (include "postern.isExposed" .) }}
+{{- if and (not .Values.networkPolicy.enabled) (ne .Values.postern.gate "require") (include "postern.isExposed" .) }}
 WARNING: there is no NetworkPolicy: Postfix has no list of trusted proxies, so every pod of the cluster can reach its
-twins and name any address as its client's. Set networkPolicy.enabled.
+twins and name any address as its client's. Set networkPolicy.enabled, or postern.gate to require.
 {{- end }}
 {{- if .Values.hostNetwork }}
-WARNING: the pod uses the node's network: no NetworkPolicy is in force. Keep others from the twins by a firewall.
+{{- if eq .Values.postern.gate "require" }}
+WARNING: the pod uses the node's network: no NetworkPolicy is in force, and the gate is nftables' table "inet postern" of
+the node. It stays there when the pod goes, and what runs on that network gets past it.
+{{- else }}
+WARNING: the pod uses the node's network: no NetworkPolicy is in force. Keep others from the twins by a firewall, or set
+postern.gate to require, which makes one on the node.
+{{- end }}
 {{- end }}
 {{- if eq .Values.portMode "inPlace" }}
 WARNING: nobody reaches the mail server without the PROXY protocol, webmail and health checks in the cluster included.

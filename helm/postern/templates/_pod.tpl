@@ -134,13 +134,25 @@ liveness:
 {{- end }}
 {{- end -}}
 
-{{/* What docker-mailserver needs, and within Pod Security's "baseline" but for Fail2ban's.  postern has enough of it. */}}
+{{/*
+"true" if the container in which postern runs gets NET_ADMIN for the gate.  Pod Security's "baseline" refuses it, so
+nobody has it unasked: neither the mail container, nor, on the node's network, anybody.  The sidecar's SYS_PTRACE is
+refused there anyhow.
+*/}}
+{{- define "postern.gateGetsCapability" -}}
+{{- if eq .Values.postern.gate "require" -}}true
+{{- else if and (eq .Values.postern.gate "auto") (eq .Values.mode "sidecar") (not .Values.hostNetwork) -}}true
+{{- end -}}
+{{- end -}}
+
+{{/* What docker-mailserver needs, and within Pod Security's "baseline" but for Fail2ban's and the gate's.  Else postern has enough of it. */}}
 {{- define "postern.mailserverSecurityContext" -}}
 {{- if .Values.mailserver.securityContext -}}
 {{ toYaml .Values.mailserver.securityContext }}
 {{- else -}}
 {{- $add := list "CHOWN" "DAC_OVERRIDE" "FOWNER" "KILL" "MKNOD" "NET_BIND_SERVICE" "SETGID" "SETUID" "SYS_CHROOT" -}}
 {{- if .Values.mailserver.fail2ban }}{{ $add = concat $add (list "NET_ADMIN" "NET_RAW") -}}
+{{- else if and (ne .Values.mode "sidecar") (include "postern.gateGetsCapability" .) }}{{ $add = append $add "NET_ADMIN" -}}
 {{- end -}}
 runAsUser: 0
 runAsGroup: 0
@@ -338,7 +350,7 @@ securityContext:
   allowPrivilegeEscalation: false
   capabilities:
     drop: [ALL]
-    add: [CHOWN, DAC_OVERRIDE, FOWNER, KILL, NET_BIND_SERVICE, SYS_CHROOT, SYS_PTRACE]
+    add: [CHOWN, DAC_OVERRIDE, FOWNER, KILL, {{ if include "postern.gateGetsCapability" . }}NET_ADMIN, {{ end }}NET_BIND_SERVICE, SYS_CHROOT, SYS_PTRACE]
   {{- end }}
 volumeMounts:
   - name: postern-config
@@ -442,6 +454,8 @@ when they change.  Of docker-mailserver's own the names count: a new one has no 
 {{- end -}}
 {{- if $isInit }}
 {{ include "postern.conf" . }}
+{{- else if eq .Values.postern.gate "off" }}
+without a gate postern gives up NET_ADMIN
 {{- end -}}
 {{- end -}}
 

@@ -2,6 +2,7 @@
 
 {{- define "postern.validate" -}}
 {{- include "postern.validateMailserver" . -}}
+{{- include "postern.validateGate" . -}}
 {{- include "postern.validateExposure" . -}}
 {{- include "postern.validatePorts" . -}}
 {{- include "postern.validateListeners" . -}}
@@ -57,6 +58,18 @@
 {{- if and (contains "/" $path) (contains "__" $path) -}}
 {{- fail (printf "config.%s.%s: set a path without __, which stands for / in the names of its ConfigMap's keys" $kind $path) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Fails if the gate is required, and a security context of the user's own takes what it needs. */}}
+{{- define "postern.validateGate" -}}
+{{- $of := ternary "postern" "mailserver" (eq .Values.mode "sidecar") -}}
+{{- $context := get (get .Values $of) "securityContext" -}}
+{{- if and (eq .Values.postern.gate "require") $context (not $context.privileged) -}}
+{{- $given := dig "capabilities" "add" list $context -}}
+{{- if not (or (has "NET_ADMIN" $given) (has "ALL" $given)) -}}
+{{- fail (printf "%s.securityContext.capabilities.add: add NET_ADMIN, because postern.gate is require; or set postern.gate to auto" $of) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
