@@ -8,7 +8,7 @@ import kube_pod
 import mail_image
 import mail_view
 import wire
-from lab import mail_config, mailhost, netns, proxy_client, wait
+from lab import gate, mail_config, mailhost, netns, proxy_client, wait
 
 MAILSERVER, SIDECAR = "mailserver", "postern"
 
@@ -104,13 +104,26 @@ class MailPod:
         context.check_hostname = False
         return context
 
-    def connect(self, port, header=b"", source=None, family=4):
+    def connect(self, port, header=b"", source=None, family=4, within=wait.LIMIT_S):
+        """The connection is taken within that time; else TimeoutError."""
         source = source or self.stage.balancer
-        return source.connect(self.pod.address(family), port, first_bytes=header)
+        sock = source.connect(self.pod.address(family), port, first_bytes=header, timeout=within)
+        sock.settimeout(wait.LIMIT_S)
+        return sock
 
     def greeting(self, service, port, header=b"", source=None):
         """The first line of a service, after TLS where that comes first; None: it closed."""
-        sock = self.connect(port, header, source)
+        return self.greeting_on(self.connect(port, header, source), service)
+
+    def greeting_of_who_is_not_trusted(self, service, port, header):
+        """The same for the outsider; None: it closed, or, where there is a gate, took nobody."""
+        try:
+            sock = self.connect(port, header, self.stage.outsider, within=gate.REFUSED_WITHIN_S)
+        except TimeoutError:
+            return None
+        return self.greeting_on(sock, service)
+
+    def greeting_on(self, sock, service):
         try:
             if service in mailhost.IMPLICIT_TLS:
                 sock = self.tls_context().wrap_socket(sock)

@@ -6,7 +6,7 @@ import chart
 import mail_view
 import stage as stage_module
 import wire
-from lab import evidence, mail_clients, mailhost, proxy_client
+from lab import evidence, gate, mail_clients, mailhost, proxy_client
 
 CLIENT = "198.51.100.6"
 HEADER = proxy_client.v2(CLIENT)
@@ -23,12 +23,18 @@ def all_serve(mail):
         host.log.wait_for(evidence.seen_on_twin(service, CLIENT), mark)
 
 
+def is_guarded(mail):
+    """The gate is the pod's, and outlives every container."""
+    return not gate.lets_in(mail.stage.outsider, mail.pod.address(), mailhost.TWIN_PORTS["smtp"])
+
+
 def test_containers_come_back_and_the_pod_ends_in_time(play, release, mode):
-    mail = play(release, chart.values(mode))
+    mail = play(release, chart.values(mode, postern={"gate": "require"}))
     all_serve(mail)
     container = mail.pod.containers[stage_module.MAILSERVER]
 
     container.crash()
+    assert is_guarded(mail)
     mail.pod.ready()
     assert "the container was restarted" in container.logs()
     all_serve(mail)
@@ -36,6 +42,7 @@ def test_containers_come_back_and_the_pod_ends_in_time(play, release, mode):
     if mail.keeper is not container:
         before = mail.host.first_processes()
         mail.keeper.crash()
+        assert is_guarded(mail)
         mail.pod.ready()
         assert mail.host.first_processes() == before
         all_serve(mail)

@@ -3,7 +3,8 @@
 import pytest
 
 import stage
-from lab import evidence, mail_clients, mailhost, postern, processes, proxy_client
+import wire
+from lab import evidence, gate, mail_clients, mailhost, postern, processes, proxy_client
 
 # Each case has a client of its own, so that the log tells them apart.
 CLIENTS = {"v1": {4: "198.51.100.1", 6: "2001:db8:1::1"},
@@ -51,10 +52,9 @@ def test_twin_is_no_relay_for_a_header_that_claims_the_pod_itself(mail, service)
 
 @pytest.mark.parametrize("service", mailhost.DOVECOT_TWINS)
 def test_twin_of_dovecot_turns_away_who_is_not_trusted(mail, service):
-    header = proxy_client.v2("198.51.100.3")
-    assert mail.greeting(service, mailhost.TWIN_PORTS[service], header, mail.stage.outsider) is None
-    assert postern.is_greeting(
-        mail.greeting(service, mailhost.TWIN_PORTS[service], header, mail.stage.balancer))
+    header, port = proxy_client.v2("198.51.100.3"), mailhost.TWIN_PORTS[service]
+    assert mail.greeting_of_who_is_not_trusted(service, port, header) is None
+    assert postern.is_greeting(mail.greeting(service, port, header, mail.stage.balancer))
 
 
 @pytest.mark.parametrize("service", mailhost.TWIN_PORTS)
@@ -64,6 +64,16 @@ def test_twin_does_not_serve_without_a_header(mail, service):
         client.send("EHLO client.example.org")
         line = client.line()
         assert line is None or line.startswith("421 "), line
+
+
+def test_the_gate_is_there_where_baseline_is_left_anyhow(mail, mode):
+    """By default: the mail container is given no NET_ADMIN for it, and says what it lacks."""
+    if mode == "sidecar":
+        assert gate.ports(mail.pod) == set(mailhost.TWIN_PORTS.values())
+        assert gate.networks(mail.pod) == set(wire.TRUSTED)
+    else:
+        assert not gate.exists(mail.pod)
+        assert "gate: not in force: CAP_NET_ADMIN is missing" in mail.keeper.logs()
 
 
 def test_every_probe_of_the_pod_is_answered_well(mail):
