@@ -30,11 +30,28 @@ static bool any_may_run_on(const struct dovecot_conf *conf)
 	return false;
 }
 
+static bool text_ends(const char *text, const char *tail)
+{
+	size_t n = strlen(text), n_tail = strlen(tail);
+
+	return n >= n_tail && strcmp(text + n - n_tail, tail) == 0;
+}
+
+/* "<file" anywhere, and, in 2.4, the value of a key that ends in "_file". */
+static bool is_made_absolute(const char *path, const char *from, const char *to)
+{
+	if (*from == '<' && *to == '<')
+		for (from++, to++; *from && strchr(" \t\r\v\f", *from);)
+			from++;
+	else if (!text_ends(path, "_file"))
+		return false;
+	return *from != '/' && *to == '/' && text_ends(to, from);
+}
+
 static bool settings_are_equal(const struct dovecot_setting *a, const struct dovecot_setting *b)
 {
-	/* A relative file value has become an absolute one. */
 	return strcmp(a->path, b->path) == 0 &&
-	       (strcmp(a->value, b->value) == 0 || (a->value[0] == '<' && b->value[0] == '<'));
+	       (strcmp(a->value, b->value) == 0 || is_made_absolute(a->path, a->value, b->value));
 }
 
 /* Copies of all files in one folder mean what the originals do. */
@@ -85,6 +102,12 @@ static const char *include_broken(struct span main_conf, struct buf *with)
 						      : "strip_include changes a foreign file";
 }
 
+/* A list of networks inside a filter, "protocol imap { }" say, is the owner's, and wins. */
+static bool is_filtered_networks(const struct dovecot_setting *setting)
+{
+	return setting && text_ends(setting->path, "/haproxy_trusted_networks");
+}
+
 /* With the drop-in in place, and read last, the configuration does what the plan says. */
 static const char *drop_in_broken(struct bundle *tree, const struct dovecot_plan *plan,
 				  bool in_place)
@@ -106,7 +129,8 @@ static const char *drop_in_broken(struct bundle *tree, const struct dovecot_plan
 		return NULL;
 	if (dovecot_conf_read(&source, DOVECOT_MAIN, overlays, 2, &conf, NULL) < 0)
 		return "the configuration cannot be read with the drop-in in place";
-	if (!dovecot_listeners_hold(&conf, plan, in_place, &undoing))
+	if (!dovecot_listeners_hold(&conf, plan, in_place, &undoing) &&
+	    !is_filtered_networks(undoing))
 		return "the drop-in read last does not hold";
 	return NULL;
 }
