@@ -251,6 +251,28 @@ static void relocated_files_point_at_each_other(void **state)
 		"-- /e/c/2.conf\nk = </e/c/k.pem\n");
 }
 
+/* Of 2.4: values in quotes are paths, too, and keys may have quotes. */
+static void a_path_that_is_made_absolute_reads_the_same(void **state)
+{
+	static const struct include_case quoted = {
+		.tree = MAIN "dovecot_config_version = 2.4.0\nx_file = y # z\na_file = \"b#c\"\n"
+			     "d_file = 'e\\\\\\\"'\n\"a b\" = <x\n",
+	};
+	static const struct include_case refused[] = {
+		{ .tree = MAIN "a = <'b#c'\n" },
+		{ .tree = MAIN "a = <b\r\r\n" },
+		{ .tree = MAIN "a'b = <c\n" },
+	};
+
+	(void)state;
+	unit_expect_text(relocate_body, &quoted,
+			 "-- /e/d.conf\ndovecot_config_version = 2.4.0\nx_file = /e/y\n"
+			 "a_file = \"/e/b#c\"\nd_file = \"/e/e\\\\\\\"\"\n\"a b\" = </e/x\n");
+	for (size_t i = 0; i < 3; i++)
+		unit_expect_error(relocate_body, &refused[i], -EINVAL,
+				  "/e/d.conf:1: a file's name that cannot be made absolute");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +287,7 @@ int main(void)
 		cmocka_unit_test(overlays_stand_for_files_as_they_shall_be),
 		cmocka_unit_test(unreadable_files_fail_unless_they_were_only_tried),
 		cmocka_unit_test(relocated_files_point_at_each_other),
+		cmocka_unit_test(a_path_that_is_made_absolute_reads_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
