@@ -16,6 +16,18 @@ static inline struct span fuzz_input(const uint8_t *data, size_t size)
 	return span_make((const char *)data, size);
 }
 
+/* A copy with a NUL behind it, for what takes text; the caller's. */
+static inline char *fuzz_text(struct span bytes)
+{
+	char *text = malloc(bytes.len + 1);
+
+	if (text && bytes.len > 0)
+		memcpy(text, bytes.data, bytes.len);
+	if (text)
+		text[bytes.len] = '\0';
+	return text;
+}
+
 /* Ends the program unless `broken` is NULL. */
 static inline void fuzz_law(const char *broken)
 {
