@@ -95,6 +95,14 @@ static int load_lines;              /* of the file */
 static int networks_line;           /* of trusted-networks; 0: not given */
 static const char *blocks_given[2]; /* "postfix", "dovecot" */
 
+/* Where libconfuse is, or was at the file's end: behind it stands what is ours. */
+static int line_in_file(const cfg_t *cfg)
+{
+	int line = cfg ? cfg->line : 0;
+
+	return line < load_lines ? line : load_lines;
+}
+
 static void keep_first_error(cfg_t *cfg, const char *fmt, va_list ap)
 	__attribute__((format(printf, 2, 0)));
 
@@ -106,11 +114,9 @@ static void keep_first_error(cfg_t *cfg, const char *fmt, va_list ap)
 	if (!load_error || load_error->code != 0)
 		return;
 	vsnprintf(text, sizeof(text), fmt, ap);
-	line = cfg ? cfg->line : 0;
-	if (cfg && line > load_lines && strstr(text, "'" END_OF_FILE_KEY "'"))
+	if (cfg && cfg->line > load_lines && strstr(text, "'" END_OF_FILE_KEY "'"))
 		snprintf(text, sizeof(text), "missing '}': block \"%s\" is not closed", cfg->name);
-	if (line > load_lines)
-		line = load_lines;
+	line = line_in_file(cfg);
 	if (line > 0)
 		error_set(load_error, -EINVAL, "%s:%d: %s", load_path, line, text);
 	else
@@ -390,11 +396,11 @@ int settings_file_parse(const char *path, const char *text, struct cfg_t **out, 
 	}
 	if (rc == CFG_SUCCESS)
 		rc = error_set(err, -EINVAL, "%s:%d: missing \"*/\": a comment is not closed", path,
-			       cfg->line);
+			       line_in_file(cfg));
 	else if (rc == CFG_FILE_ERROR) /* the text is in memory: that ran out */
 		rc = error_set(err, -ENOMEM, "out of memory");
 	else if (why.code == 0) /* not every mistake is worth a word to libconfuse */
-		rc = error_set(err, -EINVAL, "%s:%d: syntax error", path, cfg->line);
+		rc = error_set(err, -EINVAL, "%s:%d: syntax error", path, line_in_file(cfg));
 	else
 		rc = error_set(err, -EINVAL, "%s", why.msg);
 	cfg_free(cfg);

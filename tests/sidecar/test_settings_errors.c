@@ -217,6 +217,7 @@ static void a_syntax_error_has_its_line(void **state)
 		{ NETWORKS "overrides { }\n", 2, NULL },
 		{ "\n\n= 1\n", 3, NULL },
 		{ NETWORKS "/* without an end\n\n", 2, NULL },
+		{ "resync = 1 /* without an end\n", 1, "comment" },
 	};
 	const struct sandbox *s = *state;
 
