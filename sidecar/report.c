@@ -305,16 +305,26 @@ static void unpack_folder(struct unpacker *u, struct report *out)
 	release_folder(&folder);
 }
 
+static bool has_note(const struct notes *notes, const char *text)
+{
+	for (size_t i = 0; i < notes->n_items; i++)
+		if (strcmp(notes->items[i].text, text) == 0)
+			return true;
+	return false;
+}
+
 static void unpack_note(struct unpacker *u, struct report *out)
 {
 	enum note_level level = (enum note_level)unpack_number_below(u, NOTE_WARNING + 1);
 	cleanup_free char *text = unpack_text(u);
 	size_t before = out->notes.n_items;
 
+	if (!u->failed && has_note(&out->notes, text)) /* notes are never there twice */
+		u->failed = true;
 	if (u->failed)
 		return;
 	notes_add(&out->notes, level, "%s", text);
-	if (out->notes.n_items == before) /* notes are never there twice */
+	if (out->notes.n_items == before)
 		u->no_memory = u->failed = true;
 }
 

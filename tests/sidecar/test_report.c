@@ -132,6 +132,29 @@ static void more_than_a_report_is_refused(void **state)
 	unit_expect_error(reprint, &bytes, -EINVAL, "not a report");
 }
 
+/* No report is printed so: it is no report, and memory has not run out. */
+static void a_note_that_is_there_twice_is_refused(void **state)
+{
+	static const char note[] = "\x8\0\0\0\0\0\0\0"
+				   "a remark",
+			  other[] = "\x8\0\0\0\0\0\0\0"
+				    "a reward";
+	CLEANUP(report_release) struct report r = REPORT_INIT;
+	cleanup_buf struct buf text = BUF_INIT;
+	struct span bytes;
+	char *at;
+
+	(void)state;
+	notes_add(&r.notes, NOTE_WARNING, "a remark");
+	notes_add(&r.notes, NOTE_WARNING, "a reward");
+	assert_int_equal(report_print(&r, &text, NULL), 0);
+	at = memmem(text.data, text.len, other, sizeof(other) - 1);
+	assert_non_null(at);
+	memcpy(at, note, sizeof(note) - 1);
+	bytes = buf_span(&text);
+	unit_expect_error(reprint, &bytes, -EINVAL, "not a report");
+}
+
 /* Whatever is believed can be printed, and is then believed again. */
 static void a_damaged_byte_does_no_harm(void **state)
 {
@@ -294,6 +317,7 @@ int main(void)
 		cmocka_unit_test(an_empty_report_comes_through_too),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(more_than_a_report_is_refused),
+		cmocka_unit_test(a_note_that_is_there_twice_is_refused),
 		cmocka_unit_test(a_damaged_byte_does_no_harm),
 		cmocka_unit_test(ready_is_what_the_servers_make_of_it),
 		cmocka_unit_test(a_server_that_was_seen_is_missed),
