@@ -117,8 +117,8 @@ static json_t *protection_as_json(const struct report *r)
 {
 	if (!r->gate || !r->gate[0])
 		return json_null();
-	return json_pack("{s:s, s:s, s:s}", "mynetworks", r->mynetworks, "gate", r->gate,
-			 "network_policy", protection_of_policy());
+	return json_pack("{s:o, s:o, s:s}", "mynetworks", view_json_text(r->mynetworks), "gate",
+			 view_json_text(r->gate), "network_policy", protection_of_policy());
 }
 
 static json_t *state_as_json(const struct state *s)
