@@ -62,7 +62,8 @@ static void take(const struct inet_diag_msg *told, struct listening_ports ports,
 		.port = ntohs(told->id.idiag_sport),
 	};
 
-	if (told->idiag_state != TCP_LISTEN)
+	if (told->idiag_state != TCP_LISTEN ||
+	    (found.family != AF_INET && found.family != AF_INET6))
 		return;
 	memcpy(found.address, told->id.idiag_src, found.family == AF_INET6 ? 16 : 4);
 	add(ports, &found, out);
@@ -79,6 +80,8 @@ static int take_all(struct nlmsghdr *message, size_t n, struct listening_ports p
 		    message->nlmsg_len < NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
 			return -1; /* NLMSG_ERROR: no such module, say */
 		take(NLMSG_DATA(message), ports, out);
+		if (NLMSG_ALIGN(message->nlmsg_len) >= n)
+			return 0; /* NLMSG_NEXT() would count below zero */
 	}
 	return 0;
 }
