@@ -17,8 +17,9 @@ readonly -a BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build libconfuse-dev libca
 readonly -a LAB_PACKAGES=(debootstrap debian-archive-keyring gpgv iproute2 nftables util-linux python3)
 
 # shellcheck disable=SC2034
-readonly -a TEST_PACKAGES=(binutils ca-certificates clang clang-tidy cppcheck git libcmocka-dev mandoc
-	procps python3-jsonschema python3-pip python3-pytest python3-pytest-rerunfailures python3-pytest-timeout
+readonly -a TEST_PACKAGES=(binutils ca-certificates clang clang-tidy cppcheck git libclang-rt-dev
+	libcmocka-dev llvm mandoc procps python3-jsonschema python3-pip python3-pytest
+	python3-pytest-rerunfailures python3-pytest-timeout
 	python3-pytest-xdist python3-yaml shellcheck)
 
 # What pods are run with beside podman: what holds their namespaces, what leads a Service's address to
