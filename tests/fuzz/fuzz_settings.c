@@ -16,7 +16,7 @@
 
 #define CONF "/etc/p.conf"
 
-enum { RESYNC_MAX = 86400, NAME_MAX_BYTES = 32, UNTOUCHED = 0x5a };
+enum { RESYNC_MAX = 86400, NAME_MAX_BYTES = 32, UNTOUCHED = 0x5a, ONE_IN = 4 };
 
 /* ---- what is taken ---- */
 
@@ -171,6 +171,8 @@ static void check_again(const char *text, const char *networks, const struct set
 	struct settings again = { 0 };
 	struct error err = { 0 };
 
+	if (strlen(text) % ONE_IN != 0) /* it costs as much as all the rest */
+		return;
 	fuzz_assert(load(text, networks, &again, &err) == rc);
 	fuzz_assert(rc == 0 ? are_equal(first, &again) : strcmp(err.msg, why->msg) == 0);
 	if (rc == 0)
