@@ -254,6 +254,19 @@ static int send_all(int fd, const struct buf *messages, struct error *err)
 	return n < 0 ? error_errno(err, "netlink: send") : 0;
 }
 
+/*
+ * What stands behind a message, and how much of it is left.  The last one's padding may
+ * be missing: NLMSG_NEXT() would count below zero then, and read on.
+ */
+static const struct nlmsghdr *next_message(const struct nlmsghdr *message, size_t *left)
+{
+	size_t whole = NLMSG_ALIGN(message->nlmsg_len);
+
+	whole = whole < *left ? whole : *left;
+	*left -= whole;
+	return (const void *)((const char *)message + whole);
+}
+
 struct exchange {
 	uint32_t first, last; /* sequence numbers: answers to others are of an exchange before */
 	netlink_heard *heard;
@@ -263,7 +276,7 @@ struct exchange {
 
 static int take_verdict(struct exchange *x, const struct nlmsghdr *message, struct error *err)
 {
-	const struct nlmsgerr *verdict = NLMSG_DATA(message);
+	const struct nlmsgerr *verdict = (const void *)((const char *)message + NLMSG_HDRLEN);
 
 	if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*verdict)))
 		return error_set(err, -EPROTO, "netlink: a torn answer");
@@ -303,7 +316,7 @@ static int take_answer(struct exchange *x, const struct nlmsghdr *message, size_
 {
 	int rc = 0;
 
-	for (; rc == 0 && NLMSG_OK(message, n); message = NLMSG_NEXT(message, n))
+	for (; rc == 0 && NLMSG_OK(message, n); message = next_message(message, &n))
 		rc = take_message(x, message, err);
 	return rc;
 }
@@ -358,7 +371,7 @@ int netlink_hear(struct netlink *netlink, netlink_heard *heard, void *arg)
 	size_t left = n > 0 ? (size_t)n : 0;
 	int rc = n < 0 ? -errno : 0;
 
-	for (; rc == 0 && NLMSG_OK(message, left); message = NLMSG_NEXT(message, left))
+	for (; rc == 0 && NLMSG_OK(message, left); message = next_message(message, &left))
 		rc = pass_on(message, heard, arg, NULL);
 	return rc == -EINTR ? 0 : rc;
 }
