@@ -23,6 +23,7 @@ enum {
 	SEND_ROOM_BYTES = 64 * 1024, /* what fits into a socket's buffer everywhere */
 	SEND_ROOM_FACTOR = 4,
 	NESTS_MAX = 8,
+	ERRNO_MAX = 4095, /* the kernel's own limit */
 };
 
 /* ---- written ---- */
@@ -280,6 +281,8 @@ static int take_verdict(struct exchange *x, const struct nlmsghdr *message, stru
 
 	if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*verdict)))
 		return error_set(err, -EPROTO, "netlink: a torn answer");
+	if (verdict->error < -ERRNO_MAX)
+		return error_set(err, -EPROTO, "netlink: a refusal for no reason that there is");
 	x->is_over = x->is_over || message->nlmsg_seq == x->last;
 	return verdict->error < 0 ? error_code(err, verdict->error, "netlink") : 0;
 }
