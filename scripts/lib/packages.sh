@@ -19,8 +19,7 @@ readonly -a LAB_PACKAGES=(debootstrap debian-archive-keyring gpgv iproute2 nftab
 # shellcheck disable=SC2034
 readonly -a TEST_PACKAGES=(binutils ca-certificates clang clang-tidy cppcheck git libclang-rt-dev
 	libcmocka-dev llvm mandoc procps python3-jsonschema python3-pip python3-pytest
-	python3-pytest-rerunfailures python3-pytest-timeout
-	python3-pytest-xdist python3-yaml shellcheck)
+	python3-pytest-rerunfailures python3-pytest-timeout python3-pytest-xdist python3-yaml shellcheck)
 
 # What pods are run with beside podman: what holds their namespaces, what leads a Service's address to
 # them, and what makes certificates.
