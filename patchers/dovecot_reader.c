@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "dovecot_words.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -212,28 +213,6 @@ static int open_section(struct reader *r, struct span key, struct span name)
 	return 0;
 }
 
-static bool has_any(struct span text, const char *bytes)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if (strchr(bytes, text.data[i]))
-			return true;
-	return false;
-}
-
-/* Add `text` as it is, or in quotes. */
-static void add_written(struct buf *out, struct span text, bool quoted)
-{
-	if (quoted)
-		buf_add_char(out, '"');
-	for (size_t i = 0; i < text.len; i++) {
-		if (quoted && (text.data[i] == '"' || text.data[i] == '\\'))
-			buf_add_char(out, '\\');
-		buf_add_char(out, text.data[i]);
-	}
-	if (quoted)
-		buf_add_char(out, '"');
-}
-
 /*
  * Remember that the line names a file beside its own, see dovecot_conf_relocate().
  * Nothing can be quoted after '<', and no quote in a key: what would read otherwise
@@ -250,14 +229,14 @@ static int add_relative_path(struct reader *r, struct span key, const char *befo
 
 	if (path.len == 0 || path.data[0] == '/' || !place.data)
 		return 0;
-	if (has_any(key, "\"'\\") ||
-	    (plain && (has_any(path, "#") || path.data[path.len - 1] == '\r')))
+	if (dovecot_words_have(key, "\"'\\") ||
+	    (plain && (dovecot_words_have(path, "#") || path.data[path.len - 1] == '\r')))
 		return refuse(r, -EINVAL, "a file's name that cannot be made absolute", path);
 	absolute = resolve(r, path);
-	add_written(&line, key, has_any(key, odd));
+	dovecot_words_add(&line, key, dovecot_words_have(key, odd));
 	buf_add_format(&line, " = %s", before);
 	if (absolute)
-		add_written(&line, span_from(absolute), !plain && has_any(path, odd));
+		dovecot_words_add(&line, span_from(absolute), !plain && dovecot_words_have(path, odd));
 	here.replacement = absolute && !line.failed ? strdup(buf_text(&line)) : NULL;
 	if (!here.replacement)
 		return no_memory(r->err);
