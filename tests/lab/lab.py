@@ -21,6 +21,7 @@ from . import pod as pod_module
 MAIL = ["10.77.0.10", "fd77::10"]
 # HAProxy's, nginx's, and one for a test that speaks as a balancer itself.
 BALANCER = ["10.77.0.20", "10.77.0.21", "10.77.0.22", "fd77::20", "fd77::21", "fd77::22"]
+BALANCER_BY_HAND = BALANCER[2]
 # What the balancer's networks are called in a postern configuration.
 TRUSTED = ["10.77.0.0/24", "fd77::/64"]
 CLIENT = ([f"198.51.100.{n}" for n in range(1, 50)]
