@@ -249,6 +249,43 @@ static bool wants_twin(struct planner *p, const struct dovecot_listener *listene
 	return true;
 }
 
+static bool requires_tls(const struct dovecot_conf *conf, const struct dovecot_stock *stock)
+{
+	char path[PATH_MAX_BYTES];
+
+	snprintf(path, sizeof(path), "protocol/%s/ssl",
+		 dovecot_in_force_protocol_of(stock->service));
+	return strcasecmp(dovecot_conf_get(conf, path, dovecot_conf_get(conf, "ssl", "yes")),
+			  "required") == 0;
+}
+
+/*
+ * Dovecot 2.4 takes every connection to a listener with haproxy = yes for a
+ * secure one, and lets its client log in without TLS, unless ssl = required.
+ */
+static void warn_of_log_in_without_tls(struct planner *p)
+{
+	const struct dovecot_conf *conf = p->request->conf;
+	struct buf names = { 0 };
+
+	if (!dovecot_conf_find(conf, "dovecot_config_version") ||
+	    dovecot_conf_is_yes(dovecot_conf_get(conf, "auth_allow_cleartext", "no")))
+		return;
+	for (size_t i = 0; i < p->plan->n_twins; i++) {
+		const struct dovecot_twin *twin = &p->plan->twins[i];
+
+		if (!twin->ssl && !requires_tls(conf, twin->stock))
+			buf_add_format(&names, "%s%s", names.len > 0 ? ", " : "",
+				       twin->stock->name);
+	}
+	if (names.len > 0)
+		notes_add(p->notes, NOTE_WARNING,
+			  "ssl = %s: Dovecot 2.4 lets all clients that come with a PROXY header "
+			  "log in without TLS (%s); set ssl = required",
+			  dovecot_conf_get(conf, "ssl", "yes"), buf_text(&names));
+	buf_release(&names);
+}
+
 /* All listeners of one service, in one section. */
 static int render_service(struct planner *p, const char *service)
 {
@@ -296,6 +333,7 @@ static int make_plan(struct planner *p)
 	buf_add(out, buf_span(&p->switched_off));
 	if (p->plan->n_twins == 0)
 		buf_clear(out);
+	warn_of_log_in_without_tls(p);
 	rc = buf_check(&p->switched_off, p->err);
 	return rc == 0 ? buf_check(out, p->err) : rc;
 }
