@@ -50,6 +50,14 @@ def test_dovecot_sees_the_client_behind_the_controller(stage, dovecot, controlle
     seen(dovecot, "managesieve-login", stage.client.address())
 
 
+def test_no_client_logs_in_without_tls(stage, dovecot, controller):
+    address, objects = controller
+    public = cluster.service_port(objects, "dovecot-proxied", "imap")
+    client = mail_clients.Imap(stage.client.connect(address, public))
+    assert "LOGINDISABLED" in client.capabilities, client.capabilities
+    client.logout()
+
+
 def test_neighbours_use_the_stock_ports_as_ever(stage, dovecot):
     for name, implicit in (("imap", False), ("imaps", True)):
         log_in(stage.neighbour.connect(stage.mail.address(), port("dovecot", name)), implicit)
