@@ -12,7 +12,7 @@ NAIVE = f"""\
   -o inet_protocols=all
   -o syslog_name=postfix/naive
 """
-# Every right that an address may have by mynetworks; what a test would have to wait for is short.
+# Every right that an address may have by mynetworks.
 MAIN_CF = {
     "mynetworks": forged_headers.OURS,
     "postscreen_access_list": "permit_mynetworks",
@@ -20,8 +20,6 @@ MAIN_CF = {
     "smtpd_authorized_xforward_hosts": "$mynetworks",
     "smtpd_client_port_logging": "yes",
     "smtpd_client_connection_count_limit": "0",
-    "smtpd_upstream_proxy_timeout": "1s",
-    "postscreen_upstream_proxy_timeout": "1s",
 }
 # So that a client is found in the log by its port.
 DOVECOT = {
@@ -38,7 +36,8 @@ def configure(mail, main_cf=None, dovecot="", master_cf=None):
         mail.write(path, text)
         mail.age(path)
     mail.run(["postmap", "hash:/etc/postfix/maps/ours.hash"])
-    mail.postconf("-e", *(f"{name}={value}" for name, value in {**MAIN_CF, **(main_cf or {})}.items()))
+    settings = {**MAIN_CF, **(main_cf or {})}
+    mail.postconf("-e", *(f"{name}={value}" for name, value in settings.items()))
     mail.write(mailhost.MASTER_CF, (master_cf or mail.read(mailhost.MASTER_CF)) + NAIVE)
     mail.write("/etc/dovecot/conf.d/94-forged.conf", DOVECOT[mail.release] + ANY_NUMBER + dovecot)
     mail.age_main_cf()

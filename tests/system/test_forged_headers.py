@@ -51,7 +51,7 @@ NO_CLAIM = [name for name, forgery in FORGERIES.items()
 READ_AS = {("postfix", "v1-written-0127.0.0.1"): "87.0.0.1",
            ("dovecot", "v1-written-0177.0.0.1"): "177.0.0.1"}
 
-# What they claim leaves no trace of its own: a port that is others' too, or bytes read as another's.
+# What they claim leaves no trace: a port that is others' too, or bytes read as another's.
 UNTRACED = [name for name, forgery in FORGERIES.items()
             if forgery.source and not forgery.port] + ["v2-tcp4-of-ipv6"]
 
@@ -80,13 +80,15 @@ class Campaign:
         ports = {**mailhost.TWIN_PORTS, "naive": forged_host.NAIVE_PORT}
         self.outcomes = forging.campaign(mail, lab.balancer, ports, source=BALANCER_BY_HAND,
                                          deliver={"smtp"})
+        self.mails = self._mails()
+        # Before others come, whose own port may be one of these.
+        self.clients = self._clients(mark)
         # The pod's own programs, whose own address is the one with most rights.
         local = [FORGERIES[name] for name in NO_CLAIM]
         self.local = {address: forging.campaign(mail, mail, ports, local, source=address,
-                                                address=address) for address in ("127.0.0.1", "::1")}
-        self.mails = self._mails()
+                                                address=address)
+                      for address in ("127.0.0.1", "::1")}
         self.log = mail.log.since(mark)
-        self.clients = self._clients(mark)
 
     def _mails(self):
         """{forgery's name: message}; a log-in to POP3 makes new ones current."""
@@ -104,13 +106,13 @@ class Campaign:
     def _clients(self, mark):
         """{(program, client's port): {address}}, when all that were served are in the log."""
         def complete():
-            self.log = self.mail.log.since(mark)
+            log = self.mail.log.since(mark)
             found = collections.defaultdict(set)
             for program, address, port in re.findall(
-                    r" postfix/(\S+)/smtpd\[\d+\]: connect from \S*\[(\S+)\]:(\d+)", self.log):
+                    r" postfix/(\S+)/smtpd\[\d+\]: connect from \S*\[(\S+)\]:(\d+)", log):
                 found[program.removesuffix("_proxied"), int(port)].add(plain(address))
             for program, address, port in re.findall(
-                    r" dovecot: (\S+)-login: .*\brip=([^,\s]+),.*\brport=(\d+)", self.log):
+                    r" dovecot: (\S+)-login: .*\brip=([^,\s]+),.*\brport=(\d+)", log):
                 found[program, int(port)].add(plain(address))
             missing[:] = [key for key, out in self.outcomes.items()
                           if out.answered and key[1] not in UNTRACED

@@ -156,7 +156,7 @@ RIGHTS = {
 
 @pytest.mark.parametrize("right", RIGHTS)
 def test_access_lists_of_ones_own_see_the_claimed_address(plain_smtpd, right):
-    """Such a list has to stand where relaying is decided: after a permit elsewhere, that refuses."""
+    """Only where relaying is decided: a permit in another list does not outweigh that."""
     restriction, claimed = RIGHTS[right]
     mail, forgery = plain_smtpd.mail, FORGERIES[f"v2-{claimed}-to-public"]
     before = mail.parameter("smtpd_relay_restrictions")
