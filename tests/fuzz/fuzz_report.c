@@ -82,13 +82,77 @@ static void check(struct span bytes)
 	report_release(&report);
 }
 
-/* The input is what follows the mark that every report begins with. */
+/* ---- inputs ---- */
+
+static void fill(struct report *r)
+{
+	char smtp[] = "smtp", said[] = "220 mail", imaps[] = "imaps", alert[] = "TLS alert 40";
+	char main_cf[] = "main.cf", *names[] = { main_cf, NULL };
+	char folder[] = "/etc/postfix", watched[] = "/tmp/ssl";
+	const struct report_twin twins[] = {
+		{ smtp, smtp, said, 25, 12525, 0, false, true },
+		{ imaps, imaps, alert, 993, 10993, 1, true, false },
+	};
+
+	r->outcome = REPORT_REFUSED;
+	r->resync_s = 60;
+	r->servers[0] = (struct report_server){ .enabled = true, .running = true, .pid = 7 };
+	r->inputs.bytes[0] = 1;
+	buf_add_text(&r->good, "good");
+	report_set_text(&r->reason, "why");
+	report_set_text(&r->mynetworks, "kept");
+	report_set_text(&r->gate, "off");
+	report_add_twin(r, &twins[0]);
+	report_add_twin(r, &twins[1]);
+	report_add_folder(r, &(struct report_folder){ .path = folder, .names = names });
+	report_add_folder(r, &(struct report_folder){ .path = watched, .is_watch = true });
+	notes_add(&r->notes, NOTE_WARNING, "a");
+	notes_add(&r->notes, NOTE_NOTICE, "b");
+}
+
+static struct span sample(void)
+{
+	static struct buf printed;
+	CLEANUP(report_release) struct report r = REPORT_INIT;
+
+	if (printed.len == 0) {
+		fill(&r);
+		fuzz_assert(report_print(&r, &printed, NULL) == 0);
+	}
+	return buf_span(&printed);
+}
+
+/* Three bytes are an edit: where, and what stands there now. */
+static void add_damaged(struct buf *out, struct span edits, bool is_torn)
+{
+	const unsigned char *at = (const unsigned char *)edits.data;
+
+	buf_add(out, sample());
+	for (; edits.len >= 3 && !out->failed; at += 3, edits.len -= 3) {
+		size_t where = (size_t)(at[0] << 8 | at[1]) % out->len;
+
+		if (is_torn && edits.len < 6) /* by the last edit */
+			out->len = where + 1;
+		else
+			out->data[where] = (char)at[2];
+	}
+}
+
+/* First byte 0: the rest of a report.  Else edits of a good one, which an odd one tears. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	cleanup_buf struct buf bytes = BUF_INIT;
+	struct span rest;
 
-	buf_add_text(&bytes, magic);
-	buf_add(&bytes, fuzz_input(data, size));
+	if (size == 0)
+		return 0;
+	rest = fuzz_input(data + 1, size - 1);
+	if (data[0] == 0) {
+		buf_add_text(&bytes, magic);
+		buf_add(&bytes, rest);
+	} else {
+		add_damaged(&bytes, rest, data[0] % 2 == 1);
+	}
 	check(buf_span(&bytes));
 	return 0;
 }
