@@ -49,6 +49,7 @@ def test_xclient_gives_no_rights_to_a_claimed_address(lab, postern_built):
                                        "smtpd_authorized_xforward_hosts = 127.0.0.1\n")
     lab.mail.age_main_cf()
     lab.mail.reload_postfix()
+    lab.mail.configure_postern(mail_config.POSTERN + 'gate = "off"\n')
     lab.mail.patch()
     with lab.outsider.connect(lab.mail.address(), 10587) as sock:
         sock.sendall(proxy_client.v1("127.0.0.1"))

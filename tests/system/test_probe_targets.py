@@ -124,9 +124,11 @@ def test_table_for_people_says_each_thing_once(patched):
 
 # -- who is not trusted
 
-def test_dovecot_is_shut_for_strangers_and_postfix_is_not(patched):
-    """What the twins do by themselves: without a NetworkPolicy Postfix believes everybody."""
-    shut = in_network_of(patched.outsider, "--expect", "shut", "--json",
+def test_dovecot_is_shut_for_strangers_and_postfix_is_not(lab, postern_built):
+    """What the twins do by themselves: without gate and NetworkPolicy Postfix believes everybody."""
+    lab.mail.configure_postern(mail_config.POSTERN + 'gate = "off"\n')
+    lab.mail.patch()
+    shut = in_network_of(lab.outsider, "--expect", "shut", "--json",
                          *targets(mailhost.TWIN_PORTS))
     cells = by_cell(rows_of(shut, 1))
     for (name, header), row in cells.items():
@@ -135,9 +137,15 @@ def test_dovecot_is_shut_for_strangers_and_postfix_is_not(patched):
         elif header not in ("garbage", "none"):
             assert not row["right"], row
             assert "it answers 203.0.113.66, which is not trusted" in row["meaning"], row
-    as_twin = rows_of(in_network_of(patched.outsider, "--json", "--header", "v2",
+    as_twin = rows_of(in_network_of(lab.outsider, "--json", "--header", "v2",
                                     *targets(mailhost.TWIN_PORTS, only="imap")), 1)
     assert "203.0.113.66 is not among the trusted networks" in as_twin[0]["meaning"], as_twin
+
+
+def test_all_are_shut_for_strangers_by_the_gate(patched):
+    shut = in_network_of(patched.outsider, "--expect", "shut", "--json",
+                         *targets(mailhost.TWIN_PORTS))
+    assert all(row["right"] for row in rows_of(shut, 0))
 
 
 @pytest.fixture
