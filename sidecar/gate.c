@@ -273,7 +273,7 @@ bool gate_is_in_force(const struct gate *gate)
 void gate_describe(const struct gate *gate, struct buf *out)
 {
 	if (gate->mode == SETTINGS_GATE_OFF)
-		buf_add_text(out, "off");
+		buf_add_text(out, GATE_OFF_TEXT);
 	else if (!gate->is_seen)
 		buf_add_format(out, "not in force: %s", gate->unseen_because.msg);
 	else if (gate->then.n_items == 0)

@@ -80,6 +80,9 @@ int gate_restore(struct gate *gate, struct error *err);
 /* Whether every port that asks for a header is guarded now. */
 bool gate_is_in_force(const struct gate *gate);
 
+/* What gate_describe() says of `gate = "off"`, and of nothing else. */
+#define GATE_OFF_TEXT "off"
+
 /* How far it is, for people: "in force", "not in force: CAP_NET_ADMIN is missing", ... */
 void gate_describe(const struct gate *gate, struct buf *out);
 

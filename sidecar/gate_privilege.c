@@ -2,6 +2,7 @@
 /* gate_privilege - the right to filter packets, given up where no gate is wanted. */
 #include "gate_privilege.h"
 
+#include "gate.h"
 #include "log.h"
 #include "patchers/base/error.h"
 #include "privileges.h"
@@ -17,7 +18,7 @@ void gate_privilege_heed(const struct report *report)
 	if (is_decided || report->outcome != REPORT_CURRENT || !report->gate)
 		return;
 	is_decided = true;
-	if (strcmp(report->gate, "off") != 0 || !privileges_have(PRIVILEGE_NET_ADMIN))
+	if (strcmp(report->gate, GATE_OFF_TEXT) != 0 || !privileges_have(PRIVILEGE_NET_ADMIN))
 		return;
 	if (privileges_give_up(PRIVILEGE_NET_ADMIN, &err) < 0)
 		log_warning("gate = \"off\", but CAP_NET_ADMIN is still there: %s", err.msg);
