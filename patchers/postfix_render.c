@@ -125,12 +125,21 @@ static void add_overrides(struct buf *out, const struct overrides *o)
 		buf_add_format(out, "    -o %s=%s\n", o->items[i].name, o->items[i].value);
 }
 
+/*
+ * A blank before the value, as postconf(1) has it; but a word of its own that begins with
+ * a brace has to end with the match, and what stood behind its flag at once had not.
+ */
+static bool stands_alone(const struct master_cf_arg *arg)
+{
+	return arg->n_words == 2 || arg->value.len == 0 || arg->value.data[0] != '{';
+}
+
 static void add_argument(struct buf *out, const struct master_cf_arg *arg)
 {
 	buf_add_text(out, "    ");
 	if (arg->flag)
 		buf_add_format(out, "-%c", arg->flag);
-	if (arg->flag && arg->has_value)
+	if (arg->flag && arg->has_value && stands_alone(arg))
 		buf_add_char(out, ' ');
 	if (arg->has_value)
 		buf_add(out, arg->value);
