@@ -41,10 +41,12 @@ static bool text_ends(const char *text, const char *tail)
 static bool is_made_absolute(const char *path, const char *from, const char *to)
 {
 	if (*from == '<' && *to == '<')
-		for (from++, to++; *from && strchr(" \t\r\v\f", *from);)
-			from++;
+		from++, to++;
 	else if (!text_ends(path, "_file"))
 		return false;
+	/* Blanks before it go; a carriage return is one in 2.4 alone. */
+	while (*from && strchr(" \t\r\v\f", *from) && !text_ends(to, from))
+		from++;
 	return *from != '/' && *to == '/' && text_ends(to, from);
 }
 
