@@ -14,6 +14,7 @@
 #include "patchers/base/error.h"
 #include "patchers/cidr.h"
 #include "patchers/dovecot_in_force.h"
+#include "settings_text.h"
 
 #include <confuse.h>
 #include <ctype.h>
@@ -350,6 +351,7 @@ static int parse_text(cfg_t *cfg, const char *text)
 		whole = NULL;
 		return CFG_FILE_ERROR;
 	}
+	settings_text_blank_comments(whole);
 	/* Not cfg_parse_buf(): it would forget the file's name. */
 	file = fmemopen(whole, strlen(whole), "r");
 	if (!file)

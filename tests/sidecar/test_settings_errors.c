@@ -229,6 +229,23 @@ static void a_syntax_error_has_its_line(void **state)
 	}
 }
 
+/* libconfuse counts more lines than a comment has. */
+static void comments_do_not_move_the_line(void **state)
+{
+	static const struct mistake mistakes[] = {
+		{ "# a\n# b\n\nmode = \"x\" # c\n# d\n\n\n", 4, "mode" },
+		{ "/* a */ // b\nmode = \"x\"\n\n\n\n", 2, "mode" },
+		{ "/* a\n b */\nmode = \"x\"\n\n\n\n", 3, "mode" },
+		{ "postfix { # \"\n enable = true // '\n}\nmode = 'x'\n\n\n\n", 4, "mode" },
+		{ "mode = 'a#\\'b' # c\n\n\n", 1, "a#'b" },
+		{ "mode = \"a//b /* \\\"#\"\n\n\n", 1, "a//b /* \"#" },
+		{ "mode = a//b\n\n\n", 1, "a//b" },
+		{ "resync = 1\n#\ntrusted-networks = { \"0.0.0.0/0\" } # c\n\n\n\n", 3, "every" },
+	};
+
+	expect_mistakes(*state, mistakes, ARRAY_SIZE(mistakes));
+}
+
 static void networks_that_are_none_are_refused(void **state)
 {
 	static const struct mistake mistakes[] = {
@@ -390,6 +407,7 @@ int main(void)
 		TEST(two_listeners_on_one_port_are_refused),
 		TEST(switched_off_listeners_have_no_port),
 		TEST(a_syntax_error_has_its_line),
+		TEST(comments_do_not_move_the_line),
 		TEST(networks_that_are_none_are_refused),
 		TEST(networks_of_the_environment_are_refused_by_its_name),
 		TEST(without_networks_the_key_is_named),
