@@ -30,8 +30,10 @@ def master_cases(count):
         yield f"master_cf({seed})", generate.master_cf(seed)
 
 
-# postconf takes "--o-o" for two options, as it does with "-oinet_protocols=all".
-SPLIT_BY_POSTCONF = ("fuzz/corpus/master_cf/found-double-dash-flags",)
+# postconf takes "--o-o" for two options, as it does with "-oinet_protocols=all", and loses what
+# follows "-o" in "-o{}r".
+SPLIT_BY_POSTCONF = ("fuzz/corpus/master_cf/found-double-dash-flags",
+                     "fuzz/corpus/master_cf/found-braces-behind-flag")
 NO_ASSIGNMENT = "attribute name: "
 
 
