@@ -58,6 +58,9 @@ static bool is_leftover(const struct dovecot_conf *conf, const struct dovecot_in
 	static const char tail[] = "proxyprotocol";
 	size_t n = strlen(listener->listener);
 
+	/* Dovecot ends a section's name at the next quote: such a one cannot be written. */
+	if (strchr(listener->listener, '"') || strchr(listener->service, '"'))
+		return false;
 	return dovecot_conf_is_yes(dovecot_in_force_get(conf, listener->service, listener->listener,
 							"haproxy", "no")) ||
 	       (n > sizeof(tail) - 1 &&
@@ -78,6 +81,8 @@ static void add_quoted(struct buf *out, const char *text)
 
 static void add_name(struct buf *out, const char *name)
 {
+	if (name[0] == '\0')
+		add_quoted(out, name);
 	for (const char *p = name; *p; p++)
 		if (!isalnum((unsigned char)*p) && *p != '_' && *p != '-') {
 			add_quoted(out, name);
