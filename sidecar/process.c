@@ -201,8 +201,12 @@ int process_open(pid_t pid)
 bool process_is_alive(int pidfd)
 {
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+	int n;
 
-	return poll(&ended, 1, 0) == 0;
+	do /* a signal of ours may interrupt even what does not wait */
+		n = poll(&ended, 1, 0);
+	while (n < 0 && errno == EINTR);
+	return n <= 0; /* what cannot be asked has not been seen to end */
 }
 
 int process_walk_init(struct process_walk *walk, struct error *err)

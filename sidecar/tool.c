@@ -136,8 +136,12 @@ static int find_program(const struct rootfs *root, const char *name, char *out, 
 static bool has_ended(int pidfd)
 {
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+	int n;
 
-	return poll(&ended, 1, END_MS) == 1;
+	do
+		n = poll(&ended, 1, END_MS);
+	while (n < 0 && errno == EINTR);
+	return n == 1;
 }
 
 static int wait_for(pid_t pid)

@@ -8,7 +8,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+
+enum { ASKED = 200000 };
 
 #define OWN_PROGRAM "test_process"
 
@@ -83,6 +86,30 @@ static void each_caught_signal_is_told_from_the_others(void **state)
 	signal(SIGRTMAX, ignore);
 	assert_true(process_catches(getpid(), SIGRTMAX));
 	signal(SIGRTMAX, SIG_DFL);
+}
+
+/* poll(2) says EINTR even where it does not wait, when a signal comes just then. */
+static void signals_of_ours_do_not_make_another_process_end(void **state)
+{
+	const struct itimerval often = { .it_interval = { .tv_usec = 20 },
+					 .it_value = { .tv_usec = 20 } };
+	const struct itimerval never = { .it_value = { .tv_usec = 0 } };
+	const struct sigaction handled = { .sa_handler = ignore };
+	pid_t child = sandbox_spawn(sandbox_linger, NULL);
+	int pidfd = process_open(child);
+	unsigned long wrong = 0;
+
+	(void)state;
+	sigaction(SIGALRM, &handled, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (unsigned i = 0; i < ASKED; i++)
+		wrong += !process_is_alive(pidfd);
+	setitimer(ITIMER_REAL, &never, NULL);
+	signal(SIGALRM, SIG_DFL);
+	assert_int_equal(wrong, 0);
+	sandbox_end(child);
+	assert_false(process_is_alive(pidfd));
+	close(pidfd);
 }
 
 static void what_is_gone_has_no_properties(void **state)
@@ -186,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_name_does_not_confuse),
 		TEST(each_caught_signal_is_told_from_the_others),
+		TEST(signals_of_ours_do_not_make_another_process_end),
 		TEST(what_is_gone_has_no_properties),
 		TEST(kernel_threads_are_known),
 		TEST(a_walk_meets_everybody_once),
