@@ -69,8 +69,9 @@ class Effort:
         self._say(said)
         assert result["faults"] == [], f"{said}\n" + "\n\n".join(result["faults"][:10])
         assert result["tried"] > 0, said
-        # A process may make a call less than the time before; most must have had their fault.
-        assert result["missed"] <= result["tried"] / 4, result
+        # A process may make a call less than the time before, the more so beside others: a few
+        # points are a small sample.
+        assert result["missed"] <= result["tried"] * 3 / 4, result
 
 
 @pytest.fixture
