@@ -42,19 +42,12 @@ static bool begins_word(const char *text, const char *p)
 	return p == text || strchr(" \t\r\n{}(),=", p[-1]);
 }
 
-/* Two slashes are a word, not a comment, when more of a word follows at once. */
-static bool begins_line_comment(const char *text, const char *p)
-{
-	return *p == '#' ||
-	       (strncmp(p, "//", 2) == 0 && begins_word(text, p) && strchr(" \t\n", p[2]));
-}
-
 /* Behind a comment that begins here; NULL: none does, or one without an end. */
 static char *skip_comment(const char *text, char *p)
 {
 	char *end;
 
-	if (begins_line_comment(text, p))
+	if (*p == '#' || (strncmp(p, "//", 2) == 0 && begins_word(text, p)))
 		return blank_until(p, p + strcspn(p, "\n"));
 	if (strncmp(p, "/*", 2) != 0 || !begins_word(text, p))
 		return NULL;

@@ -234,6 +234,7 @@ static void comments_do_not_move_the_line(void **state)
 {
 	static const struct mistake mistakes[] = {
 		{ "# a\n# b\n\nmode = \"x\" # c\n# d\n\n\n", 4, "mode" },
+		{ "//a\n///b\nmode = \"x\"\n\n\n\n\n\n\n", 3, "mode" },
 		{ "/* a */ // b\nmode = \"x\"\n\n\n\n", 2, "mode" },
 		{ "/* a\n b */\nmode = \"x\"\n\n\n\n", 3, "mode" },
 		{ "postfix { # \"\n enable = true // '\n}\nmode = 'x'\n\n\n\n", 4, "mode" },
