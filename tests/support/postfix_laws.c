@@ -84,18 +84,22 @@ static const char *twin_broken(const struct master_cf *cf, const struct postfix_
 	const char *name = twin->postscreen ? "postscreen_upstream_proxy_protocol"
 					    : "smtpd_upstream_proxy_protocol";
 
+	const char *broken = "a twin is not in the text";
+
+	/* The owner may have written our mark into another entry of that name. */
 	for (size_t i = 0; i < cf->n_entries; i++) {
 		const struct master_cf_entry *entry = &cf->entries[i];
 		struct span value;
 
 		if (span_is(master_cf_get(entry, MASTER_CF_NAME), twin->service) &&
 		    span_is(master_cf_get(entry, MASTER_CF_TYPE), "inet") &&
-		    master_cf_option(entry, mark, &value))
-			return master_cf_option(entry, name, &value) && value.len > 0
-				       ? NULL
-				       : "a twin does not require the PROXY protocol";
+		    master_cf_option(entry, mark, &value)) {
+			if (master_cf_option(entry, name, &value) && value.len > 0)
+				return NULL;
+			broken = "a twin does not require the PROXY protocol";
+		}
 	}
-	return "a twin is not in the text";
+	return broken;
 }
 
 static const char *twins_broken(const struct postfix_plan *plan, bool in_place)
