@@ -112,6 +112,8 @@ class World:
     # -- set-up
 
     def _set_up(self):
+        if self.way == WATCH:
+            self.lab.sidecar.capabilities = (*self.lab.sidecar.capabilities, "NET_ADMIN")
         prepare_files(self.mail, self.release)
         self._make_certificates()
         self.overrides = kubelet.Volume(self.mail.path(generations.OVERRIDES))
