@@ -23,7 +23,9 @@ static int read_all(int fd, struct buf *out, const char *path, struct error *err
 	struct stat st;
 
 	/* As much as the file says it has, and one byte to see its end. */
-	if (fstat(fd, &st) == 0 && st.st_size > (off_t)TEXTFILE_LIMIT_BYTES)
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, "stat %s", path);
+	if (st.st_size > (off_t)TEXTFILE_LIMIT_BYTES)
 		return too_large(path, err);
 	if (st.st_size > 0)
 		step = (size_t)st.st_size + 1;
