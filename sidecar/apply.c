@@ -384,10 +384,10 @@ int apply_patch(const struct survey_request *request, struct survey *r, struct e
 		rc = error_set(err, -ECANCELED, "only a rehearsal");
 	if (rc < 0)
 		return rc;
-	r->began = true;
 	rc = guard(r, err);
 	if (rc < 0)
 		return rc;
+	r->began = true;
 	rc = write_all(request, r, &written, err);
 	if (rc == 0 && !request->no_reload)
 		rc = reload_and_verify(r, &written, err);
