@@ -135,14 +135,6 @@ static bool find_be32(struct span attributes, uint16_t type, uint32_t *out)
 	return true;
 }
 
-static bool is_text(struct span attributes, uint16_t type, const char *text)
-{
-	struct span value;
-
-	return netlink_find(attributes, type, &value) &&
-	       span_equal(value, span_make(text, strlen(text) + 1));
-}
-
 /* The chain hooks in where ours does. */
 static bool is_hooked(struct span chain)
 {
@@ -155,7 +147,7 @@ static bool is_hooked(struct span chain)
 	return !wanted.failed && netlink_find(chain, NFTA_CHAIN_HOOK, &hook) &&
 	       netlink_covers(hook, buf_span(&wanted)) &&
 	       find_be32(chain, NFTA_CHAIN_POLICY, &policy) && policy == NF_ACCEPT &&
-	       is_text(chain, NFTA_CHAIN_TYPE, "filter");
+	       netlink_is_text(chain, NFTA_CHAIN_TYPE, "filter");
 }
 
 static void hear_table(struct gate_table *table, struct span attributes)
@@ -170,11 +162,12 @@ static void hear_table(struct gate_table *table, struct span attributes)
 static int hear_rule(struct gate_table *table, struct span attributes, struct error *err)
 {
 	struct span expressions = span_make("", 0);
-	struct buf *rules = is_text(attributes, NFTA_RULE_CHAIN, CHAIN_INPUT)   ? &table->input
-			    : is_text(attributes, NFTA_RULE_CHAIN, CHAIN_TWINS) ? &table->twins
-										: NULL;
+	struct buf *rules =
+		netlink_is_text(attributes, NFTA_RULE_CHAIN, CHAIN_INPUT)   ? &table->input
+		: netlink_is_text(attributes, NFTA_RULE_CHAIN, CHAIN_TWINS) ? &table->twins
+									    : NULL;
 
-	if (!rules || !is_text(attributes, NFTA_RULE_TABLE, GATE_TABLE_NAME))
+	if (!rules || !netlink_is_text(attributes, NFTA_RULE_TABLE, GATE_TABLE_NAME))
 		return 0;
 	netlink_find(attributes, NFTA_RULE_EXPRESSIONS, &expressions);
 	netlink_put(rules, NFTA_LIST_ELEM, expressions.data, expressions.len);
@@ -187,7 +180,8 @@ static int hear(void *arg, uint16_t type, struct span attributes, struct error *
 
 	if (kind_of(type) == NFT_MSG_NEWTABLE)
 		hear_table(table, attributes);
-	if (kind_of(type) == NFT_MSG_NEWCHAIN && is_text(attributes, NFTA_CHAIN_NAME, CHAIN_INPUT))
+	if (kind_of(type) == NFT_MSG_NEWCHAIN &&
+	    netlink_is_text(attributes, NFTA_CHAIN_NAME, CHAIN_INPUT))
 		table->is_whole = table->is_whole && is_hooked(attributes);
 	return kind_of(type) == NFT_MSG_NEWRULE ? hear_rule(table, attributes, err) : 0;
 }

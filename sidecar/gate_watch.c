@@ -10,26 +10,18 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { HEARD_AT_ONCE_MAX = 64 }; /* then the loop gets its turn */
-
-static bool is_text(struct span attributes, uint16_t type, const char *text)
-{
-	struct span value;
-
-	return netlink_find(attributes, type, &value) &&
-	       span_equal(value, span_make(text, strlen(text) + 1));
-}
 
 /* A look of ours has the name that we have. */
 static bool is_ours(struct span generation)
 {
 	char name[PROCESS_NAME_BYTES];
 
-	return process_name(getpid(), name) && is_text(generation, NFTA_GEN_PROC_NAME, name);
+	return process_name(getpid(), name) &&
+	       netlink_is_text(generation, NFTA_GEN_PROC_NAME, name);
 }
 
 /* Each transaction ends with its generation. */
@@ -44,7 +36,8 @@ static bool is_foreign(struct gate_watch *w, uint16_t type, struct span attribut
 		return was_touched && !is_ours(attributes);
 	}
 	/* The table is the first attribute of everything in it: NFTA_RULE_TABLE and so on. */
-	w->is_touched = was_touched || is_text(attributes, NFTA_TABLE_NAME, GATE_TABLE_NAME);
+	w->is_touched =
+		was_touched || netlink_is_text(attributes, NFTA_TABLE_NAME, GATE_TABLE_NAME);
 	return false;
 }
 

@@ -182,6 +182,14 @@ bool netlink_find(struct span attributes, uint16_t type, struct span *out)
 	return find_next(&attributes, type, out);
 }
 
+bool netlink_is_text(struct span attributes, uint16_t type, const char *text)
+{
+	struct span value;
+
+	return netlink_find(attributes, type, &value) &&
+	       span_equal(value, span_make(text, strlen(text) + 1));
+}
+
 /* Of one type the attributes stand together in what is wanted, as in a list. */
 static bool covers(struct span seen, struct span wanted, unsigned depth)
 {

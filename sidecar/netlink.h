@@ -46,6 +46,9 @@ bool netlink_take(struct span *attributes, uint16_t *out_type, struct span *out)
 /* The first attribute of this type. */
 bool netlink_find(struct span attributes, uint16_t type, struct span *out);
 
+/* Whether the first attribute of this type is this text, with its NUL. */
+bool netlink_is_text(struct span attributes, uint16_t type, const char *text);
+
 /*
  * Whether everything that `wanted` says is in `seen`: of each type as many attributes,
  * in the same order, with the same bytes, and nests likewise.  Types that `wanted` does
