@@ -310,7 +310,7 @@ static enum report_outcome attempt(struct look *look, const struct inputs *input
 		/* The candidate is not in force: its twins are not what is there. */
 		report_survey_folders(look->out, &r);
 		if (look->request->previous->good.len == 0) {
-			report_survey_servers(look->out, &r);
+			report_survey_servers(look->out, look->request->previous, &r);
 			look->is_surveyed = true; /* what was before was nothing */
 		}
 		if (rc == -EALREADY)

@@ -80,29 +80,28 @@ static void report_left_out(struct report *report, const struct report *previous
 	}
 }
 
-static struct report_server state_of(const struct server *server, const struct report_server *known)
+/* But for its reloads, which other attempts of this look may have counted. */
+static void report_state(struct report_server *out, const struct report_server *previous,
+			 const struct server *server)
 {
-	return (struct report_server){
+	*out = (struct report_server){
 		.enabled = server->enabled,
 		.present = server->present,
 		.running = server->running,
 		.starting = server->starting,
 		.pid = server->running ? server->master.pid : 0,
 		.verified = server->running && server->verified,
-		.reloads = known->reloads + server->n_reloads,
-		.was_seen = known->was_seen || server->running,
+		.reloads = out->reloads,
+		.was_seen = previous->was_seen || server->running,
 	};
 }
 
-void report_survey_servers(struct report *out, const struct survey *r)
+void report_survey_servers(struct report *out, const struct report *previous,
+			   const struct survey *r)
 {
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
-		struct report_server *server = &out->servers[i];
-		uint32_t reloads = server->reloads;
-
-		*server = state_of(&r->servers[i], server);
-		server->verified = false;
-		server->reloads = reloads; /* see report_survey_reloads() */
+		report_state(&out->servers[i], &previous->servers[i], &r->servers[i]);
+		out->servers[i].verified = false;
 	}
 }
 
@@ -112,8 +111,8 @@ void report_survey(struct report *out, const struct report *previous, const stru
 	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
 		const struct server *server = &r->servers[i];
 
-		out->servers[i].was_seen = previous->servers[i].was_seen;
-		out->servers[i] = state_of(server, &out->servers[i]);
+		report_state(&out->servers[i], &previous->servers[i], server);
+		out->servers[i].reloads += server->n_reloads;
 		if (server->left_out)
 			report_left_out(out, previous, i, server);
 		for (size_t k = 0; k < server->n_twins && !server->left_out; k++)

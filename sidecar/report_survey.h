@@ -23,7 +23,8 @@ void report_survey(struct report *out, const struct report *previous, const stru
 void report_survey_gate(struct report *out, const struct gate *gate);
 
 /* What its servers are alone: of an attempt before which nothing was in force. */
-void report_survey_servers(struct report *out, const struct survey *r);
+void report_survey_servers(struct report *out, const struct report *previous,
+			   const struct survey *r);
 
 /* Its folders alone: of an attempt that is not in force. */
 void report_survey_folders(struct report *out, const struct survey *r);
