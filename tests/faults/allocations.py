@@ -97,7 +97,7 @@ class Command:
         if status != 0:
             raise trial.Wrong(f"undisturbed it ended with {status}: {said}")
         self.said = said
-        self.scene.restore()
+        self.scene.start_again()
         return self.plan.most()
 
     def try_point(self, n, rest_too):
@@ -122,7 +122,7 @@ class Command:
             if status != 0 and side != "old" and NOT_ALL.search(said) is None:
                 raise trial.Wrong(f"it failed, and the files are {side}: {said}")
             self.scene.recover()
-            self.scene.restore()
+            self.scene.start_again()
         return hit, status
 
 
@@ -226,7 +226,7 @@ def main():
                 if job["scene"] == "look":
                     break
                 plan.disarm()
-                subject.scene.restore()
+                subject.scene.start_again()
     except trial.Wrong as wrong:
         result["faults"].append(str(wrong))
     finally:

@@ -9,6 +9,8 @@
  *   --log FILE         a line a call: PROCESS CALL NAME ACCESS = RESULT ARGUMENTS [TEXT]
  *   --control FILE     a struct control (below), mapped; made when it is not there
  *   --at PROCESS.CALL  which call: both counted from 0
+ *   --of NAME          or the first of that name after it: a run that makes one call more
+ *                      than the last would have a fault that this call cannot have
  *   --do ACTION        errno:N  the call is not made and fails with that number
  *                      done:N   it is made and fails all the same
  *                      short    half of what a read or write was to move is moved
@@ -24,8 +26,8 @@
  *
  * A program that keeps running is told through the control file: when `armed`
  * is set, the next child of process 0 that comes to call `call` has the fault
- * there, if `role` is empty or its name by then, or it has none of its own yet;
- * `armed` is 0 again then.  `hit` counts faults.
+ * there, or to the first one `of` a name after it, if `role` is empty or its name by
+ * then, or it has none of its own yet; `armed` is 0 again then.  `hit` counts faults.
  */
 #include "callfault.h"
 
@@ -53,6 +55,7 @@ static struct {
 	/* --at and --do */
 	int at_process;
 	unsigned at_call;
+	const char *of;
 	enum action action;
 	int code;
 	bool is_hit;
@@ -132,13 +135,21 @@ static void read_name(pid_t pid, char out[NAME_BYTES])
 	fclose(file);
 }
 
+/* Whether a call is number `at`, or, of that name, the first one from there on. */
+static bool is_call(const struct task *task, unsigned at, const char *of)
+{
+	if (!of || !*of)
+		return task->n == at;
+	return task->n >= at && strcmp(callfault_call_name(task->entry.entry.nr), of) == 0;
+}
+
 /* Whether the control file's fault is for this call. */
 static bool is_meant(const struct task *task)
 {
 	const struct control *c = t.control;
 	char name[NAME_BYTES], inherited[NAME_BYTES];
 
-	if (!c || !c->armed || !task->is_child || (int)task->n != c->call)
+	if (!c || !c->armed || !task->is_child || !is_call(task, (unsigned)c->call, c->of))
 		return false;
 	if (!c->role[0])
 		return true;
@@ -187,7 +198,7 @@ static enum action action_of(struct task *task)
 		t.code = c->code;
 		return (enum action)c->action;
 	}
-	if (t.is_hit || task->number != t.at_process || task->n != t.at_call)
+	if (t.is_hit || task->number != t.at_process || !is_call(task, t.at_call, t.of))
 		return ACTION_NONE;
 	t.is_hit = true;
 	note_hit(task);
@@ -463,6 +474,10 @@ static bool parse_option(char ***argv)
 	}
 	if (strcmp(name, "--at") == 0)
 		return sscanf(*(*argv)++, "%d.%u", &t.at_process, &t.at_call) == 2;
+	if (strcmp(name, "--of") == 0) {
+		t.of = *(*argv)++;
+		return true;
+	}
 	return strcmp(name, "--do") == 0 && parse_action(*(*argv)++);
 }
 

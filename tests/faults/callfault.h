@@ -12,6 +12,7 @@
 #include <linux/ptrace.h>
 
 enum { TASKS_MAX = 256, FAILED = 125, TEXT_BYTES = 200, NAME_BYTES = 16, HURRIED_MS = 50 };
+enum { CALL_NAME_BYTES = 32 };
 
 enum action {
 	ACTION_NONE,
@@ -36,6 +37,7 @@ struct control {
 	int64_t clock_ns;
 	char hit_name[NAME_BYTES]; /* what the process was called then */
 	char role[NAME_BYTES];
+	char of[CALL_NAME_BYTES]; /* the call's name, or "" */
 };
 
 struct task {
@@ -49,6 +51,9 @@ struct task {
 	int changed; /* the argument that was changed for this call, or -1 */
 	struct __ptrace_syscall_info entry;
 };
+
+/* As the headers of the C library have it; "unknown". */
+const char *callfault_call_name(uint64_t nr);
 
 /* A line about a call that has ended, while its process stands still. */
 void callfault_log_call(FILE *log, const struct task *task, int64_t result);

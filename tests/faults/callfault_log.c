@@ -9,7 +9,7 @@
 
 #include "syscall_names.h" /* made of the compiler's own list: harness.py */
 
-static const char *call_name(uint64_t nr)
+const char *callfault_call_name(uint64_t nr)
 {
 	for (size_t i = 0; i < sizeof(syscall_names) / sizeof(syscall_names[0]); i++)
 		if (syscall_names[i].nr == (long)nr)
@@ -80,7 +80,8 @@ void callfault_log_call(FILE *log, const struct task *task, int64_t result)
 	const unsigned names = names_of(nr);
 	bool opens = nr == SYS_openat || nr == SYS_openat2;
 
-	fprintf(log, "%d %u %s %" PRIx64 " = %" PRId64, task->number, task->n, call_name(nr),
+	fprintf(log, "%d %u %s %" PRIx64 " = %" PRId64, task->number, task->n,
+		callfault_call_name(nr),
 		opens ? flags_of(task) : args[1], result);
 	/* Before the names, whose folders they are; a call of a descriptor has just that. */
 	if (nr != SYS_execve && nr != SYS_brk && nr != SYS_mmap && (int64_t)args[0] >= -100 &&

@@ -17,7 +17,7 @@ ALLOCATING_PROGRAM = os.path.join(mailhost.REPOSITORY, "build", "dev", "tests", 
 INSIDE = "/faults"
 # Of the kinds of faults, with running servers and little time: the others are had without them.
 LIVE_FIRST = 12
-PROGRAMS = ("trial.py", "points.py", "looks.py", "allocations.py")
+PROGRAMS = ("mail_state.py", "trial.py", "points.py", "looks.py", "allocations.py")
 LIVE_SCENES = ("live-patch", "live-revert")
 FILE_SCENES = ("patch", "revert", "in-place", "install")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-static"]

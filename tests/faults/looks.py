@@ -112,22 +112,22 @@ class Watcher:
         self.write_conf(1 - self.at)
         self.wait_for(self.at)
 
-    def arm(self, call, action):
-        name, _, code = action.partition(":")
+    def arm(self, point):
+        name, _, code = point.action.partition(":")
         with open(trial.CONTROL, "r+b") as control:
-            control.write(struct.pack("8iq16s16s", 1, 0, call, ACTIONS[name], int(code or 0), 0,
-                                      0, 0, 0, b"", LOOK))
+            control.write(struct.pack("8iq16s16s32s", 1, 0, point.call.number, ACTIONS[name],
+                                      int(code or 0), 0, 0, 0, 0, b"", LOOK,
+                                      point.call.name.encode()))
 
     def disarm(self):
         """Whether the fault was had."""
+        hit = trial.hits()
         with open(trial.CONTROL, "r+b") as control:
-            hit = struct.unpack("18i", control.read(trial.CONTROL_BYTES))[5]
-            control.seek(0)
             control.write(bytes(4))
         return hit > 0
 
     def try_point(self, point, pid):
-        self.arm(point.call.number, point.action)
+        self.arm(point)
         self.swap()
         hit = self.disarm()
         if self.pid() != pid:

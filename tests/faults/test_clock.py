@@ -14,7 +14,7 @@ import harness
 from lab import RELEASES, mailhost, postern, processes, wait
 
 CONTROL = "/run/faults-control"
-CLOCK_AT, CONTROL_BYTES = 32, 72
+CLOCK_AT, CONTROL_BYTES = 32, 104
 HOUR, YEAR = 3600, 365 * 86400
 TO_1970, TO_2106 = "1970", "2106"
 STEPS = {"an hour forth": HOUR, "an hour back": -HOUR, "ten years forth": 10 * YEAR,

@@ -15,110 +15,24 @@ import random
 import re
 import shutil
 import signal
-import socket
-import stat
-import struct
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import points as faults  # noqa: E402  (the path above comes first)
+from mail_state import (CONTROL, CONTROL_BYTES, PROXY_LOCAL, RUN_LIMIT_S,  # noqa: E402
+                        Files, Wrong, greets, hits, master_pids, quiet)
 
 CALLFAULT = "/faults/callfault"
-LOG, CONTROL, SAID = "/run/faults-log", "/run/faults-control", "/run/faults-said"
-CONTROL_BYTES = 72
-HIT_AT = 5 * 4
+LOG, SAID = "/run/faults-log", "/run/faults-said"
 WORK = "/run/postern"
-RUN_LIMIT_S = 60
-GREETING_LIMIT_S = 10
 FAULTS_MAX = 400
 LEFTOVERS = re.compile(r"(\.tmp|\.postern-new|\.postern-saved)$|/\.postern-new\.[0-9a-f]{16}$")
-PROXY_LOCAL = b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
 STOCK = (25, 143)
 TWINS = (12525, 10143)
-PID_FILES = ("/var/spool/postfix/pid/master.pid", "/run/dovecot/master.pid")
 VOLUME = "/faults/volume"
 OWN_SCRIPT = b"#!/bin/sh\necho the owner's\n"
-
-
-class Wrong(Exception):
-    """A promise that was not kept."""
-
-
-# ---- what there is
-
-def file_state(path):
-    info = os.lstat(path)
-    if stat.S_ISLNK(info.st_mode):
-        return os.readlink(path).encode(), 0o777, info.st_uid, info.st_gid
-    with open(path, "rb") as file:
-        return file.read(), stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid
-
-
-def identity(path):
-    info = os.lstat(path)
-    return info.st_ino, info.st_mtime_ns, info.st_ctime_ns, info.st_size
-
-
-def all_files(folders):
-    for top in folders:
-        for folder, _, names in os.walk(top):
-            for name in names:
-                path = os.path.join(folder, name)
-                if stat.S_ISREG(os.lstat(path).st_mode) or os.path.islink(path):
-                    yield path
-
-
-class Files:
-    """The files of some folders; those that have not been touched since are not read again."""
-
-    def __init__(self, folders):
-        self._folders = folders
-        self._known = {}
-
-    def look(self):
-        now = {}
-        for path in all_files(self._folders):
-            key = identity(path)
-            known = self._known.get(path)
-            if known is None or known[0] != key:
-                known = self._known[path] = (key, file_state(path))
-            now[path] = known[1]
-        return now
-
-    def identities(self):
-        return {path: identity(path) for path in all_files(self._folders)}
-
-
-# ---- the servers
-
-def greets(port, first=b""):
-    deadline = time.monotonic() + GREETING_LIMIT_S
-    while time.monotonic() < deadline:
-        try:
-            with socket.create_connection(("127.0.0.1", port), 5) as sock:
-                sock.sendall(first)
-                if sock.recv(512)[:4] in (b"220 ", b"220-", b"* OK"):
-                    return True
-        except OSError:
-            pass
-        time.sleep(0.02)
-    return False
-
-
-def master_pids():
-    pids = []
-    for path in PID_FILES:
-        with open(path, encoding="ascii") as file:
-            pids.append(int(file.read()))
-        os.kill(pids[-1], 0)
-    return pids
-
-
-def quiet(*argv):
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE, text=True, timeout=RUN_LIMIT_S, check=False)
 
 
 # ---- scenes: a command, its starting state, and what is right after it
@@ -176,9 +90,15 @@ class Scene:
         self.new = self.files.look()
         if self.new == self.old:
             raise Wrong("the command changes nothing")
+        self.start_again()
+
+    def start_again(self):
+        """From the very state that all points begin with: else none after this would tell anything."""
         self.restore()
-        if self.files.look() != self.old:
-            raise Wrong("the starting state is not reached again")
+        now = self.files.look()
+        if now != self.old:
+            different = sorted(p for p in now.keys() | self.old.keys() if now.get(p) != self.old.get(p))
+            raise Wrong(f"the starting state is not reached again: {different}")
 
     def record(self):
         self.restore()
@@ -186,7 +106,7 @@ class Scene:
         if status != 0:
             raise Wrong(f"recorded run: {status}: {said}")
         calls = faults.read_calls(LOG)
-        self.restore()
+        self.start_again()
         return calls
 
     def judge(self, now):
@@ -237,10 +157,9 @@ class Scene:
         """One point: how it went; Wrong when it was not as it has to be."""
         with open(CONTROL, "wb") as control:
             control.write(bytes(CONTROL_BYTES))
-        status, said = self.run((CALLFAULT, "--control", CONTROL, "--at", point.at, "--do",
-                                 point.action), self.argv)
-        with open(CONTROL, "rb") as control:
-            hit = struct.unpack("18i", control.read(CONTROL_BYTES))[5]
+        status, said = self.run((CALLFAULT, "--control", CONTROL, "--at", point.at, "--of",
+                                 point.call.name, "--do", point.action), self.argv)
+        hit = hits()
         context = f"ended with {status}: {said[-1500:]}"
         if status is None:
             raise Wrong(f"it hung: {said}")
@@ -472,7 +391,7 @@ def main():
                 went = scene.try_point(point)
             except Wrong as wrong:
                 result["faults"].append(f"{point}: {wrong}")
-                scene.restore()
+                scene.start_again()
                 continue
             finally:
                 result["tried"] += 1
@@ -480,7 +399,10 @@ def main():
             result["failed_runs"] += went["status"] != 0
             result["kinds"][point.kind] = result["kinds"].get(point.kind, 0) + 1
             result["sides"][went["side"]] = result["sides"].get(went["side"], 0) + 1
-            scene.restore()
+            try:
+                scene.start_again()
+            except Wrong as wrong:
+                raise Wrong(f"after {point}, {went}: {wrong}") from None
     except Wrong as wrong:
         result["faults"].append(str(wrong))
     finally:
