@@ -10,10 +10,11 @@
 
 enum { STEP_MS = 2 };
 
-static bool runs_one_of(pid_t pid, const char *const *programs)
+/* Who cannot be looked at now may: at worst it is waited for. */
+static bool may_run_one_of(pid_t pid, const char *const *programs)
 {
 	for (size_t i = 0; programs[i]; i++)
-		if (process_runs(pid, programs[i]))
+		if (process_runs(pid, programs[i]) != 0)
 			return true;
 	return false;
 }
@@ -28,7 +29,7 @@ void generation_take(pid_t master, const char *const *programs, struct generatio
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)master, (int)master);
 	file = fopen(path, "re");
 	while (file && out->n < GENERATION_MAX && fscanf(file, "%d", &pid) == 1)
-		if (runs_one_of(pid, programs))
+		if (may_run_one_of(pid, programs))
 			out->pids[out->n++] = pid;
 }
 

@@ -68,37 +68,47 @@ int process_read_stat(pid_t pid, struct process_stat *out)
 	return 0;
 }
 
-/* The value of a field of /proc/PID/status into `out`; false when there is none. */
-static bool read_status(pid_t pid, const char *field, char *out, size_t size)
+/* What a failed call says of a process: that nobody can be told of it is a no, 0. */
+static int not_told(int error)
+{
+	return error == ENOENT || error == ESRCH || error == EACCES || error == EPERM ? 0 : -error;
+}
+
+/* The value of a field of /proc/PID/status into `out`: 1; 0 when there is none, or a negative errno. */
+static int read_status(pid_t pid, const char *field, char *out, size_t size)
 {
 	char path[PROCESS_PATH_MAX], line[LINE_BYTES_MAX];
 	cleanup_file FILE *file = fopen(process_path(pid, "status", path), "re");
 	size_t n = strlen(field);
 
-	for (int i = 0; file && i < LINES_MAX && fgets(line, sizeof(line), file); i++)
+	if (!file)
+		return not_told(errno);
+	for (int i = 0; i < LINES_MAX && fgets(line, sizeof(line), file); i++)
 		if (strncmp(line, field, n) == 0 && line[n] == ':') {
 			struct span value = span_trim(span_from(line + n + 1), " \t\n");
 
 			snprintf(out, size, "%.*s", (int)value.len, value.data);
-			return true;
+			return 1;
 		}
-	return false;
+	return ferror(file) ? not_told(errno) : 0;
 }
 
 bool process_user(pid_t pid, uid_t *out)
 {
 	char value[LINE_BYTES_MAX];
 
-	return read_status(pid, "Uid", value, sizeof(value)) &&
+	return read_status(pid, "Uid", value, sizeof(value)) > 0 &&
 	       sscanf(value, "%*u %u", out) == 1; /* real, effective, ... */
 }
 
-bool process_catches(pid_t pid, int signal)
+int process_catches(pid_t pid, int signal)
 {
 	char value[LINE_BYTES_MAX];
+	int rc = read_status(pid, "SigCgt", value, sizeof(value));
 
-	return read_status(pid, "SigCgt", value, sizeof(value)) &&
-	       strtoull(value, NULL, 16) >> (signal - 1) & 1;
+	if (rc <= 0)
+		return rc;
+	return strtoull(value, NULL, 16) >> (signal - 1) & 1 ? 1 : 0;
 }
 
 pid_t process_inner_number(pid_t pid)
@@ -106,9 +116,10 @@ pid_t process_inner_number(pid_t pid)
 	char value[LINE_BYTES_MAX];
 	struct span numbers, number = { 0 };
 	unsigned long inner = 0;
+	int rc = read_status(pid, "NSpid", value, sizeof(value));
 
-	if (!read_status(pid, "NSpid", value, sizeof(value)))
-		return 0;
+	if (rc <= 0)
+		return rc;
 	/* From the namespace of this /proc inwards. */
 	numbers = span_from(value);
 	while (numbers.len > 0)
@@ -116,32 +127,42 @@ pid_t process_inner_number(pid_t pid)
 	return span_to_number(number, INT_MAX, &inner) ? (pid_t)inner : 0;
 }
 
-bool process_name(pid_t pid, char out[PROCESS_NAME_BYTES])
+/* 0, or a negative errno. */
+static int read_name(pid_t pid, char out[PROCESS_NAME_BYTES])
 {
 	char path[PROCESS_PATH_MAX], text[PROCESS_NAME_BYTES + 1]; /* and a newline */
+	ssize_t n = read_short(process_path(pid, "comm", path), text, sizeof(text));
 
-	if (read_short(process_path(pid, "comm", path), text, sizeof(text)) <= 0)
-		return false;
+	if (n <= 0)
+		return n < 0 ? (int)n : -ESRCH;
 	snprintf(out, PROCESS_NAME_BYTES, "%.*s", (int)strcspn(text, "\n"), text);
-	return true;
+	return 0;
 }
 
-static bool calls_itself(pid_t pid, const char *program)
+bool process_name(pid_t pid, char out[PROCESS_NAME_BYTES])
+{
+	return read_name(pid, out) == 0;
+}
+
+static int calls_itself(pid_t pid, const char *program)
 {
 	char name[PROCESS_NAME_BYTES];
+	int rc = read_name(pid, name);
 
-	return process_name(pid, name) && strncmp(name, program, PROCESS_NAME_BYTES - 1) == 0;
+	return rc < 0 ? not_told(-rc) : strncmp(name, program, PROCESS_NAME_BYTES - 1) == 0;
 }
 
-bool process_runs(pid_t pid, const char *program)
+int process_runs(pid_t pid, const char *program)
 {
 	char path[PROCESS_PATH_MAX], exe[PATH_MAX];
 	ssize_t n = readlink(process_path(pid, "exe", path), exe, sizeof(exe) - 1);
 	size_t want = strlen(program);
 	const char *name;
 
+	if (n < 0 && (errno == EACCES || errno == EPERM))
+		return calls_itself(pid, program);
 	if (n < 0)
-		return (errno == EACCES || errno == EPERM) && calls_itself(pid, program);
+		return not_told(errno);
 	exe[n] = '\0';
 	name = strrchr(exe, '/');
 	name = name ? name + 1 : exe;
@@ -154,38 +175,43 @@ bool process_runs(pid_t pid, const char *program)
  * a process that was put into a folder further down has no such line.  Mount
  * numbers are the whole kernel's, not a namespace's.
  */
-static bool has_root_mount(pid_t pid, unsigned long long mount)
+static int has_root_mount(pid_t pid, unsigned long long mount)
 {
 	char path[PROCESS_PATH_MAX], line[LINE_BYTES_MAX];
 	cleanup_file FILE *file = fopen(process_path(pid, "mountinfo", path), "re");
 	bool at_start = true;
 
-	for (int i = 0; file && i < LINES_MAX && fgets(line, sizeof(line), file); i++) {
+	if (!file)
+		return not_told(errno);
+	for (int i = 0; i < LINES_MAX && fgets(line, sizeof(line), file); i++) {
 		unsigned long long number;
 		char point[3]; /* more than "/" needs: the rest of a longer one is left */
 
 		if (at_start && sscanf(line, "%llu %*d %*s %*s %2s", &number, point) == 2 &&
 		    number == mount && strcmp(point, "/") == 0)
-			return true;
+			return 1;
 		at_start = strchr(line, '\n') != NULL;
 	}
-	return false;
+	return ferror(file) ? not_told(errno) : 0;
 }
 
-bool process_lives_in(pid_t pid, const struct rootfs *root)
+int process_lives_in(pid_t pid, const struct rootfs *root)
 {
 	struct stat ours, theirs;
 	char path[PROCESS_PATH_MAX];
 	struct statx top;
 
 	if (stat(process_path(pid, "root/.", path), &theirs) == 0)
-		return fstat(root->fd, &ours) == 0 && ours.st_dev == theirs.st_dev &&
-		       ours.st_ino == theirs.st_ino;
+		return fstat(root->fd, &ours) < 0 ? -errno
+						  : ours.st_dev == theirs.st_dev &&
+							    ours.st_ino == theirs.st_ino;
 	if (errno != EACCES && errno != EPERM)
-		return false;
-	return statx(root->fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &top) == 0 &&
-	       (top.stx_mask & STATX_MNT_ID) && (top.stx_attributes & STATX_ATTR_MOUNT_ROOT) &&
-	       has_root_mount(pid, top.stx_mnt_id);
+		return not_told(errno);
+	if (statx(root->fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &top) < 0)
+		return -errno;
+	return (top.stx_mask & STATX_MNT_ID) && (top.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+		       ? has_root_mount(pid, top.stx_mnt_id)
+		       : 0;
 }
 
 int process_open(pid_t pid)

@@ -11,6 +11,10 @@
  *
  * A process may end, and its number be another's, between any two calls: hold a
  * pidfd, ask, and see that the process still lives.
+ *
+ * Whoever answers with an int says 1 for yes and 0 for no, also of a process that is
+ * gone or hidden; when the kernel cannot say it now (no memory, no descriptor), a
+ * negative errno: nobody takes a server for ended because of that.
  */
 #ifndef SIDECAR_PROCESS_H
 #define SIDECAR_PROCESS_H
@@ -50,19 +54,19 @@ bool process_user(pid_t pid, uid_t *out);
  * the file is deleted.  Who may not see it compares what the process calls
  * itself: 15 characters at most.
  */
-bool process_runs(pid_t pid, const char *program);
+int process_runs(pid_t pid, const char *program);
 
 /*
  * Whether its root folder is this one.  Who may not see it compares mounts,
  * which tells a root that is the top of a mount, as every container's is, and
  * says no to any other.
  */
-bool process_lives_in(pid_t pid, const struct rootfs *root);
+int process_lives_in(pid_t pid, const struct rootfs *root);
 
 /* Whether it has a handler for the signal. */
-bool process_catches(pid_t pid, int signal);
+int process_catches(pid_t pid, int signal);
 
-/* Its number in the innermost process namespace that it is in; 0 when it is gone. */
+/* Its number in the innermost process namespace that it is in; 0 or a negative errno as above. */
 pid_t process_inner_number(pid_t pid);
 
 /* A descriptor of the process, or a negative errno; -ESRCH also for a thread's number. */

@@ -101,8 +101,11 @@ static int look_at(pid_t pid, struct found *out)
 	if (rc < 0)
 		return rc == -ENOENT || rc == -ENOTDIR ? -ESRCH : rc;
 	out->is_chrooted = !is_top_of_mount(pid);
-	out->is_master = process_runs(pid, "master") || process_runs(pid, "dovecot");
-	return 0;
+	rc = process_runs(pid, "master");
+	if (rc == 0)
+		rc = process_runs(pid, "dovecot");
+	out->is_master = rc > 0;
+	return rc < 0 ? rc : 0;
 }
 
 static void join(struct container *container, const struct found *found)

@@ -103,7 +103,7 @@ static bool lives_in_ours(void)
 {
 	const struct rootfs root = { .fd = PROC_FD };
 
-	return process_lives_in(PID, &root);
+	return process_lives_in(PID, &root) > 0;
 }
 
 /* ---- the laws ---- */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -162,6 +163,27 @@ static void a_walk_meets_everybody_once(void **state)
 	sandbox_end(child);
 }
 
+/* Without a descriptor nothing can be read: not a no. */
+static void ask_without_descriptors(void *ctx)
+{
+	const struct rlimit none = { 0 };
+	pid_t self = getpid();
+
+	(void)ctx;
+	if (setrlimit(RLIMIT_NOFILE, &none) < 0)
+		_exit(99);
+	if (process_inner_number(self) != -EMFILE)
+		_exit(WRONG_NUMBER);
+	if (process_catches(self, SIGHUP) != -EMFILE)
+		_exit(WRONG_SIGNALS);
+}
+
+static void what_cannot_be_asked_now_is_not_a_no(void **state)
+{
+	(void)state;
+	assert_int_equal(sandbox_in_child(ask_without_descriptors, NULL), FINE);
+}
+
 /* ---- without the privilege to look ---- */
 
 /* The parent has more than we have now: what needs ptrace(2)'s leave is denied. */
@@ -217,6 +239,7 @@ int main(void)
 		TEST(what_is_gone_has_no_properties),
 		TEST(kernel_threads_are_known),
 		TEST(a_walk_meets_everybody_once),
+		TEST(what_cannot_be_asked_now_is_not_a_no),
 		TEST(who_may_not_look_still_knows_program_and_root),
 		TEST(who_may_not_look_does_not_take_a_folder_for_a_root),
 	};

@@ -176,7 +176,7 @@ static void run_forever(void *ctx)
 static bool becomes(pid_t pid, const char *program)
 {
 	for (long end = sandbox_now_ms() + WAIT_MS; sandbox_now_ms() < end; usleep(1000))
-		if (process_runs(pid, program))
+		if (process_runs(pid, program) > 0)
 			return true;
 	return false;
 }
