@@ -93,6 +93,7 @@ static int judge_all(const struct survey_request *request, struct survey *r, str
 		if (verdict < 0) {
 			rc = verdict;
 			survey_leave_out(server, err);
+			gate_keep_all(&r->gate);
 		}
 	}
 	return any ? 0 : rc;

@@ -116,11 +116,11 @@ static bool is_elsewhere(const struct gate_request *request)
 	const struct rootfs *root = &request->host->root;
 	int pid = 0;
 
+	if (rootfs_is_own(root))
+		return false;
 	for (size_t i = 0; i < request->n_servers && pid == 0; i++)
 		if (request->servers[i].running || request->servers[i].starting)
 			pid = request->servers[i].master.pid;
-	if (rootfs_is_own(root))
-		return false;
 	if (pid == 0 && sscanf(root->path, "/proc/%d/root", &pid) != 1)
 		return true;
 	return !network_is_of(pid);
@@ -166,6 +166,12 @@ static bool stands(const struct gate *gate, const struct gate_ports *ports)
 	return gate_table_is(&gate->before, &plan);
 }
 
+/* What is to be guarded when all is done. */
+static const struct gate_ports *at_end(const struct gate *gate)
+{
+	return gate->keeps_all ? &gate->meanwhile : &gate->then;
+}
+
 static int refuse(const struct gate *gate, struct error *err)
 {
 	return error_set(err, -EINVAL, "gate = \"require\": the ports are not opened: %s",
@@ -184,7 +190,7 @@ int gate_look(const struct gate_request *request, struct gate *out, struct error
 		rc = find_ports(request, out, err);
 	if (rc < 0)
 		return rc;
-	out->is_wanted_now = out->is_seen && stands(out, &out->then);
+	out->is_wanted_now = out->is_seen && stands(out, at_end(out));
 	if (out->mode == SETTINGS_GATE_REQUIRE && !out->is_seen && out->then.n_items > 0)
 		return refuse(out, err);
 	return 0;
@@ -236,8 +242,14 @@ int gate_guard(struct gate *gate, struct error *err)
 		return 0;
 	rc = write_plan(gate, &gate->meanwhile, err);
 	gate->was_changed = rc == 1;
-	gate->is_wanted_now = rc == 1 && gate->meanwhile.n_items == gate->then.n_items;
+	gate->is_wanted_now = rc == 1 && gate->meanwhile.n_items == at_end(gate)->n_items;
 	return rc;
+}
+
+void gate_keep_all(struct gate *gate)
+{
+	gate->keeps_all = true;
+	gate->is_wanted_now = gate->is_seen && stands(gate, at_end(gate));
 }
 
 int gate_settle(struct gate *gate, struct error *err)
@@ -246,7 +258,7 @@ int gate_settle(struct gate *gate, struct error *err)
 
 	if (!gate_differs(gate))
 		return 0;
-	rc = write_plan(gate, &gate->then, err);
+	rc = write_plan(gate, at_end(gate), err);
 	gate->is_wanted_now = rc == 1;
 	return rc;
 }
@@ -259,7 +271,7 @@ int gate_restore(struct gate *gate, struct error *err)
 		return 0;
 	rc = gate_table_restore(&gate->netlink, &gate->before, err);
 	gate->was_changed = rc < 0;
-	gate->is_wanted_now = rc == 0 && stands(gate, &gate->then);
+	gate->is_wanted_now = rc == 0 && stands(gate, at_end(gate));
 	return rc < 0 ? error_wrap(err, rc, "gate") : 0;
 }
 
@@ -267,7 +279,7 @@ int gate_restore(struct gate *gate, struct error *err)
 
 bool gate_is_in_force(const struct gate *gate)
 {
-	return gate->is_wanted_now && gate->then.n_items > 0;
+	return gate->is_wanted_now && at_end(gate)->n_items > 0;
 }
 
 void gate_describe(const struct gate *gate, struct buf *out)
@@ -276,7 +288,7 @@ void gate_describe(const struct gate *gate, struct buf *out)
 		buf_add_text(out, GATE_OFF_TEXT);
 	else if (!gate->is_seen)
 		buf_add_format(out, "not in force: %s", gate->unseen_because.msg);
-	else if (gate->then.n_items == 0)
+	else if (at_end(gate)->n_items == 0)
 		buf_add_text(out, "nothing to guard");
 	else
 		buf_add_text(out, gate->is_wanted_now ? "in force" : "not in force yet");

@@ -35,8 +35,9 @@ struct gate_ports {
 
 struct gate {
 	enum settings_gate mode;
-	const struct cidr_list *networks; /* the settings' */
+	const struct cidr_list *networks;  /* the settings' */
 	struct gate_ports then, meanwhile; /* to be guarded when all is done, and until then */
+	bool keeps_all;                    /* gate_keep_all(): `meanwhile` is for good */
 	bool is_seen;                      /* the kernel told what there is; else: */
 	struct error unseen_because;
 	struct gate_table before; /* as it was found */
@@ -70,6 +71,9 @@ void gate_digest(const struct gate *gate, struct digest_maker *maker);
  * `gate = "auto"` goes on without: see unseen_because then.
  */
 int gate_guard(struct gate *gate, struct error *err);
+
+/* A server's files will not be written after all: nothing that closes with them is let go. */
+void gate_keep_all(struct gate *gate);
 
 /* Guard what is open when all is done.  1 when the gate had to be changed, or 0. */
 int gate_settle(struct gate *gate, struct error *err);

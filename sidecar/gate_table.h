@@ -69,8 +69,8 @@ size_t gate_table_ports(const struct gate_table *table, uint16_t out[GATE_TABLE_
 /*
  * Replace the table; without ports, remove it.  Errors of gate_table_read().
  *
- * Keep the socket open as long as time counts: when it is closed, the kernel waits
- * until the old table is forgotten (8 ms, measured on Linux 6.18; the change itself takes 0.2).
+ * Closing the socket afterwards waits until the kernel has forgotten the old table (8 ms,
+ * measured on Linux 6.18; the change itself takes 0.2): when all else is done.
  */
 int gate_table_write(struct netlink *netlink, const struct gate_plan *plan, struct error *err);
 

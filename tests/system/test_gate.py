@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The gate: nobody but the trusted networks and the host itself reaches a twin."""
+import os
 import select
+import signal
 
 import pytest
 
@@ -272,6 +274,26 @@ def test_a_server_that_cannot_be_read_stays_guarded(lab, postern_built):
     mail.configure_postern(postern.conf(postern.twins_at(submission=20587)))
     wait.until(lambda: gate.ports(mail) >= PORTS, "the guarded ports")
     assert not gate.lets_in(lab.outsider, mail.address(), 10143)
+
+
+def test_a_server_that_is_refused_stays_guarded(lab, postern_built):
+    """Of the last good configuration, too, each server for itself: what is open stays guarded."""
+    mail = lab.mail
+    running, _ = postern.begun(mail)
+    mail.configure_postern("no = configuration\n")
+    running.wait_for(lambda s: s["outcome"] == "refused" and s["uses_last_good"], "the refusal")
+    mail.shell("echo 'inet_protocols = ipv5' >> /etc/postfix/main.cf")
+    running.look_at_all()
+    watcher = running.watcher_pid()
+    os.kill(watcher, signal.SIGSTOP)  # both at once
+    # A twin that would close, if Postfix took it, and something to do about Dovecot.
+    mail.shell(f"postconf -MX submission/inet; rm {mailhost.DROP_IN}")
+    os.kill(watcher, signal.SIGCONT)
+    wait.until(lambda: mail.exists(mailhost.DROP_IN), "Dovecot's file")
+    running.look_at_all()
+    assert 10587 in mail.listening_ports()
+    assert gate.ports(mail) == PORTS
+    assert not gate.lets_in(lab.outsider, mail.address(), 10587)
 
 
 # -- without the privilege
