@@ -11,7 +11,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -148,49 +147,11 @@ WRAP_CONFUSE(struct cfg_t *, cfg_getsec, (struct cfg_t * cfg, const char *key), 
 WRAP_CONFUSE(struct cfg_t *, cfg_getnsec, (struct cfg_t * cfg, const char *key, unsigned i),
 	     (cfg, key, i))
 
-/* ---- the linker's names: calls of NAME come to __wrap_NAME, __real_NAME is the library's ---- */
+/* ---- what allocates, and what opens ---- */
 
-#define WRAP(name, parameters, arguments)                                                          \
-	void *__real_##name parameters;                                                            \
-	void *__wrap_##name parameters;                                                            \
-	void *__wrap_##name parameters                                                             \
-	{                                                                                          \
-		return must_fail() ? NULL : __real_##name arguments;                               \
-	}
+#include "tests/support/alloc_wraps.h"
 
-WRAP(malloc, (size_t size), (size))
-WRAP(calloc, (size_t n, size_t size), (n, size))
-WRAP(realloc, (void *p, size_t size), (p, size))
-WRAP(reallocarray, (void *p, size_t n, size_t size), (p, n, size))
-WRAP(strdup, (const char *s), (s))
-WRAP(strndup, (const char *s, size_t n), (s, n))
-WRAP(fopen, (const char *path, const char *mode), (path, mode))
-WRAP(fdopen, (int fd, const char *mode), (fd, mode))
-WRAP(opendir, (const char *path), (path))
-WRAP(fdopendir, (int fd), (fd))
-
-int __real_vasprintf(char **out, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-int __wrap_vasprintf(char **out, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-int __wrap_asprintf(char **out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* asprintf(3) leaves *out undefined when it fails: make that bite. */
-static char not_a_pointer[1];
-
-int __wrap_vasprintf(char **out, const char *fmt, va_list ap)
-{
-	if (!must_fail())
-		return __real_vasprintf(out, fmt, ap);
-	*out = not_a_pointer;
-	return -1;
-}
-
-int __wrap_asprintf(char **out, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = __wrap_vasprintf(out, fmt, ap);
-	va_end(ap);
-	return n;
-}
+ALLOC_WRAP(fopen, (const char *path, const char *mode), (path, mode))
+ALLOC_WRAP(fdopen, (int fd, const char *mode), (fd, mode))
+ALLOC_WRAP(opendir, (const char *path), (path))
+ALLOC_WRAP(fdopendir, (int fd), (fd))

@@ -42,6 +42,12 @@ def _address(text):
     return str(ipaddress.ip_address(b"".join(words)))
 
 
+def _end(text):
+    """(address, port) of a connection's end in /proc/net/tcp."""
+    address, port = text.split(":")
+    return _address(address), int(port, 16)
+
+
 class NetHost:
     """A network namespace with addresses; the first of each family is the default source."""
 
@@ -134,31 +140,21 @@ class NetHost:
             raise
         return sock
 
-    def listeners(self):
-        """{(address, port)} of the TCP listeners in this namespace."""
-        found = set()
+    def _tcp_lines(self):
+        """The fields of each line of proc(5)'s tables of TCP sockets in this namespace."""
         for table in ("tcp", "tcp6"):
             with open(f"/proc/{self.pid}/net/{table}", encoding="ascii") as lines:
                 next(lines)
-                for line in lines:
-                    fields = line.split()
-                    if fields[3] == TCP_LISTEN:
-                        address, port = fields[1].split(":")
-                        found.add((_address(address), int(port, 16)))
-        return found
+                yield from (line.split() for line in lines)
+
+    def listeners(self):
+        """{(address, port)} of the TCP listeners in this namespace."""
+        return {_end(fields[1]) for fields in self._tcp_lines() if fields[3] == TCP_LISTEN}
 
     def tcp_peers(self, inodes):
         """{(address, port)} at the other ends of the connections whose sockets have these inodes."""
-        found = set()
-        for table in ("tcp", "tcp6"):
-            with open(f"/proc/{self.pid}/net/{table}", encoding="ascii") as lines:
-                next(lines)
-                for line in lines:
-                    fields = line.split()
-                    if fields[9] in inodes and fields[3] != TCP_LISTEN:
-                        address, port = fields[2].split(":")
-                        found.add((_address(address), int(port, 16)))
-        return found
+        return {_end(fields[2]) for fields in self._tcp_lines()
+                if fields[9] in inodes and fields[3] != TCP_LISTEN}
 
     def listening_ports(self):
         return {port for _, port in self.listeners()}

@@ -10,10 +10,10 @@ import signal
 import ssl
 
 import generations
-from lab import kubelet, lab as lab_module, mail_config, mailhost, postern, processes
+from lab import (kubelet, lab as lab_module, mail_config, mailhost, postern, processes,
+                 supervisord)
 
 RUN, WATCH = "run", "watch"
-SUPERVISORD = "/etc/supervisor/supervisord.conf"
 PAIRS = 5  # certificates that take turns
 USERS = [f"u{n}@{mail_config.DOMAIN}" for n in range(10)]
 FIXED_TWINS = {"smtp": 12525, "submission": 10587, "imap": 10143, "imaps": 10993, "pop3s": 10995}
@@ -57,26 +57,12 @@ redirect_stderr = true
 stdout_logfile = /var/log/supervisor/%(program_name)s.log
 """
 
-_SUPERVISORD = """
-[unix_http_server]
-file = /dev/shm/supervisor.sock
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
-[supervisorctl]
-serverurl = unix:///dev/shm/supervisor.sock
-[supervisord]
-user = root
-nodaemon = true
-logfile = /var/log/supervisor/supervisord.log
-pidfile = /run/supervisord.pid
-"""
-
 
 def supervisord_conf():
     commands = {name: "/usr/sbin/" + " ".join(argv) for name, argv in mailhost.START.items()}
     # Without pidproxy, which looks only every five seconds whether Postfix is there.
-    return _SUPERVISORD + "".join(_PROGRAM.format(name=name, command=command)
-                                  for name, command in commands.items())
+    return supervisord.MAIN + "".join(_PROGRAM.format(name=name, command=command)
+                                      for name, command in commands.items())
 
 
 class World:
@@ -126,7 +112,7 @@ class World:
         for name in (mail_config.CERTIFICATE, mail_config.KEY):
             self.mail.remove(name)
         self.secret.write(self.pairs[0])
-        self.mail.write(SUPERVISORD, supervisord_conf())
+        self.mail.write(supervisord.CONFIG, supervisord_conf())
 
     def _make_certificates(self):
         self.mail.shell("mkdir -p /root/pairs && cd /root/pairs && for n in "
@@ -153,7 +139,7 @@ class World:
         """All of it; returns when postern says that the first generation is in force."""
         self.swap(generations.FIRST.keys())
         if self.way == WATCH:
-            self.mail.spawn(["supervisord", "-c", SUPERVISORD])
+            self.mail.spawn(["supervisord", "-c", supervisord.CONFIG])
         self.start_postern()
         self.postern.wait_proven(self.mail, {**mailhost.TWIN_PORTS,
                                              **generations.FIRST.moved_ports()})
@@ -163,7 +149,8 @@ class World:
     def start_postern(self):
         """In a sidecar, again when it was killed, as kubelet does."""
         options = ("--log-format", "json", "--config", self._config)
-        command = (*options, "run", "--rewrite", "HUP:0", "--", "supervisord", "-c", SUPERVISORD)
+        command = (*options, "run", "--rewrite", "HUP:0", "--", "supervisord", "-c",
+                   supervisord.CONFIG)
         if self.way == WATCH:
             command = (*options, "watch")
         if self.postern is not None:

@@ -10,10 +10,8 @@ import signal
 
 import pytest
 
-from lab import mailhost, postern, processes, wait
+from lab import mailhost, postern, processes, supervisord, wait
 
-CONFIG = "/etc/supervisor/supervisord.conf"
-LOG = "/var/log/supervisor/supervisord.log"
 SCRIPT = "/usr/local/sbin/start-mail"
 TWINS = mailhost.TWIN_PORTS
 # pidproxy looks for nothing in PATH.
@@ -22,20 +20,6 @@ SERVERS["postfix"] = f"pidproxy {mailhost.POSTFIX_PID} {SERVERS['postfix']}"
 FIRST = "start"
 # supervisord's own, when its configuration is of no use to it.
 USAGE_STATUS = 2
-
-SUPERVISORD = f"""
-[unix_http_server]
-file = /dev/shm/supervisor.sock
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
-[supervisorctl]
-serverurl = unix:///dev/shm/supervisor.sock
-[supervisord]
-user = root
-nodaemon = true
-logfile = {LOG}
-pidfile = /run/supervisord.pid
-"""
 
 PROGRAM = """
 [program:{name}]
@@ -57,9 +41,9 @@ exec tail -F /var/log/mail/mail.log
 """
 
 
-def begin(mail, *options, config=CONFIG):
+def begin(mail, *options, config=supervisord.CONFIG):
     mail.write(SCRIPT, START, 0o755)
-    mail.write(CONFIG, SUPERVISORD
+    mail.write(supervisord.CONFIG, supervisord.MAIN
                + PROGRAM.format(name=FIRST, command=SCRIPT, autostart="true", autorestart="false")
                + "".join(PROGRAM.format(name=name, command=command, autostart="false",
                                         autorestart="true") for name, command in SERVERS.items()))
@@ -73,7 +57,7 @@ def mail(idle_lab, postern_built):
 
 
 def supervisorctl(mail, *words):
-    return mail.run(["supervisorctl", "-c", CONFIG, *words], check=False).stdout
+    return mail.run(["supervisorctl", "-c", supervisord.CONFIG, *words], check=False).stdout
 
 
 def programs(mail):
@@ -103,7 +87,8 @@ def begun(mail, *options):
 
 def stops(mail):
     """What supervisord has said of the ends of its programs."""
-    return re.findall(r"(?:INFO|WARN) (stopped: .*|exited: .*|killing .*)", mail.read(LOG))
+    return re.findall(r"(?:INFO|WARN) (stopped: .*|exited: .*|killing .*)",
+                      mail.read(supervisord.LOG))
 
 
 def wait_other_masters(p, before, names):
@@ -138,7 +123,7 @@ def test_hup_restarts_all_programs(mail):
     # It restarts itself without an end.
     assert after.pop("supervisord") == before.pop("supervisord")
     assert all(after[name] != before[name] for name in after), (before, after)
-    assert "received SIGHUP indicating restart request" in mail.read(LOG)
+    assert "received SIGHUP indicating restart request" in mail.read(supervisord.LOG)
     assert p.errors() == []
 
 
@@ -152,9 +137,9 @@ def test_rewritten_hup_restarts_none(mail):
     p.wait_proven(mail, {**TWINS, "submission": 20587, "sieve": 24190})
     # supervisord takes signals in their order: it would have heard of the first one by then.
     p.process.send_signal(signal.SIGUSR2)
-    wait.until(lambda: "received SIGUSR2" in mail.read(LOG),
-               lambda: f"SIGUSR2 in the log of supervisord:\n{mail.read(LOG)}")
-    assert "received SIGHUP" not in mail.read(LOG)
+    wait.until(lambda: "received SIGUSR2" in mail.read(supervisord.LOG),
+               lambda: f"SIGUSR2 in the log of supervisord:\n{mail.read(supervisord.LOG)}")
+    assert "received SIGHUP" not in mail.read(supervisord.LOG)
     assert programs(mail) == before
     assert mail.master_pids() == masters
     assert stops(mail) == []
