@@ -41,7 +41,10 @@ if(POSTERN_COVERAGE)
 	target_link_options(postern_compiling INTERFACE --coverage)
 endif()
 if(POSTERN_STATIC)
-	target_compile_options(postern_compiling INTERFACE -fPIE -ffunction-sections -fdata-sections)
+	# Nothing unwinds this stack: there are no exceptions, and no thread is cancelled.
+	target_compile_options(postern_compiling INTERFACE -fPIE -ffunction-sections -fdata-sections
+		$<$<CONFIG:Release>:-fno-asynchronous-unwind-tables>
+		$<$<CONFIG:Release>:-fno-unwind-tables>)
 	target_link_options(postern_compiling INTERFACE
 		-static-pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections
 		-Wl,-z,pack-relative-relocs) # a word each, not three; unknown to some: then as before
