@@ -50,9 +50,9 @@ static bool give_up_privileges(void)
 }
 
 /* From its root nothing is taken before this. */
-static bool go_into(const struct rootfs *root, pid_t parent)
+static bool go_into(const struct rootfs *root)
 {
-	return fchdir(root->fd) == 0 && chroot(".") == 0 && tool_cell_enter(parent);
+	return fchdir(root->fd) == 0 && chroot(".") == 0;
 }
 
 /* In the child: nothing of ours goes with it. */
@@ -63,13 +63,14 @@ static void become(const struct rootfs *root, pid_t parent, const char *program,
 		const char *const *in;
 		char *const *out;
 	} args = { .in = argv }, env = { .in = environment };
+	const bool is_foreign = !rootfs_is_own(root);
 	int null_fd;
 
 	signal_state_fresh();
 	signal(SIGPIPE, SIG_DFL);
 	null_fd = open("/dev/null", O_RDWR); /* ours: theirs may be anything */
-	if (null_fd < 0 || (!rootfs_is_own(root) && !go_into(root, parent)) ||
-	    !give_up_privileges() || chdir("/") < 0)
+	if (null_fd < 0 || (is_foreign && !go_into(root)) || !give_up_privileges() ||
+	    (is_foreign && !tool_cell_enter(parent)) || chdir("/") < 0)
 		_exit(EXEC_FAILED);
 	dup2(null_fd, STDIN_FILENO);
 	dup2(null_fd, STDOUT_FILENO);

@@ -2,6 +2,7 @@
 /* tool - a program of the servers', inside their root. */
 #include "sandbox.h"
 
+#include "sidecar/privileges.h"
 #include "sidecar/tool.h"
 
 #include <fcntl.h>
@@ -195,6 +196,22 @@ static void in_another_root_it_is_alone(void **state)
 		    "");
 }
 
+/* As root of a container has them, by hand: no new privileges were forgone so far. */
+static void run_with_few_privileges(void *ctx)
+{
+	static const enum privilege kept[] = { PRIVILEGE_DAC_OVERRIDE, PRIVILEGE_SYS_CHROOT };
+	const struct sandbox *s = ctx;
+
+	assert_int_equal(privileges_keep(kept, ARRAY_SIZE(kept), false, NULL), 0);
+	assert_says(&s->root, "exit 5", 5, "");
+}
+
+static void in_another_root_it_runs_with_few_privileges(void **state)
+{
+	lay_root(*state);
+	assert_int_equal(sandbox_in_child(run_with_few_privileges, *state), 0);
+}
+
 static void linger_in_a_tool(void *ctx)
 {
 	const struct sandbox *s = ctx;
@@ -292,6 +309,7 @@ int main(void)
 		TEST(its_surroundings_are_plain),
 		TEST(in_another_root_that_roots_files_are_seen),
 		TEST(in_another_root_it_is_alone),
+		TEST(in_another_root_it_runs_with_few_privileges),
 		TEST(in_another_root_it_ends_with_us),
 		TEST(in_another_root_it_ends_in_time),
 		TEST(in_another_root_its_input_is_our_own_nothing),
