@@ -2,10 +2,12 @@
 /* confinement - which system calls are allowed (seccomp(2), by libseccomp). */
 #include "confinement.h"
 
+#include "headroom.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "signal_state.h"
 
+#include <asm/sockios.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -17,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -32,7 +35,8 @@
 
 enum {
 	BUILD_LIMIT_S = 10,
-	SOCKET_TYPE_BITS = 0xf, /* the rest are flags: SOCK_CLOEXEC, SOCK_NONBLOCK */
+	HEADROOM_BYTES = 1 << 20, /* thrice what the larger filter takes */
+	SOCKET_TYPE_BITS = 0xf,   /* the rest are flags: SOCK_CLOEXEC, SOCK_NONBLOCK */
 	FLAGS_OF_NAMESPACES = CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS |
 			      CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWUTS,
 };
@@ -152,6 +156,38 @@ static const struct {
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Of who shall be alone: no process but it, no signal to another, nothing of another. */
+static const int refused_alone[] = {
+	CALL(fork),
+	CALL(vfork),
+	CALL(pidfd_send_signal),
+	CALL(pidfd_getfd),
+	CALL(ptrace),
+	CALL(process_vm_readv),
+	CALL(process_vm_writev),
+};
+
+/* Whose first argument is to be its own number. */
+static const int to_itself[] = {
+	CALL(kill), CALL(tkill), CALL(tgkill), CALL(rt_sigqueueinfo), CALL(rt_tgsigqueueinfo),
+};
+
+static const struct {
+	int call;
+	unsigned argument;
+	unsigned value;
+} refused_values[] = {
+	/* signals to whoever is named so */
+	{ CALL(fcntl), 1, F_SETOWN },
+	{ CALL(fcntl), 1, F_SETOWN_EX },
+	{ CALL(ioctl), 1, FIOSETOWN },
+	{ CALL(ioctl), 1, SIOCSPGRP },
+	/* what is typed into a terminal */
+	{ CALL(ioctl), 1, TIOCSTI },
+	/* it ends when its parent does */
+	{ CALL(prctl), 0, PR_SET_PDEATHSIG },
+};
+
 /* ---- the rules ---- */
 
 static int add_calls(scmp_filter_ctx filter, uint32_t action, const int calls[], size_t n)
@@ -214,12 +250,52 @@ static int add_rules(scmp_filter_ctx filter)
 	return rc == 0 ? add_requests(filter) : rc;
 }
 
+/* A number with anything in the upper half is another's: then more is refused than need be. */
+static int add_unless_first_is(scmp_filter_ctx filter, int call, pid_t number)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 1,
+				SCMP_CMP64(0, SCMP_CMP_NE, (uint32_t)number));
+}
+
+/*
+ * What is not named here is allowed.  A thread that calls by another architecture's numbers
+ * is ended, which needs no seccomp(2): some engines refuse that, and not prctl(2).
+ */
+static int add_rules_alone(scmp_filter_ctx filter, pid_t self)
+{
+	const uint32_t no = SCMP_ACT_ERRNO(EPERM);
+	int rc = add_calls(filter, no, refused_alone, N_OF(refused_alone));
+
+	for (size_t i = 0; i < N_OF(to_itself) && rc == 0; i++)
+		rc = add_unless_first_is(filter, to_itself[i], self);
+	for (size_t i = 0; i < N_OF(refused_values) && rc == 0; i++)
+		rc = seccomp_rule_add(filter, no, refused_values[i].call, 1,
+				      argument(refused_values[i].argument, UINT32_MAX,
+					       (int)refused_values[i].value));
+	if (rc == 0) /* 0 is itself */
+		rc = add_unless_first_is(filter, SCMP_SYS(prlimit64), 0);
+	if (rc == 0) /* threads end with it */
+		rc = seccomp_rule_add(filter, no, SCMP_SYS(clone), 1, argument(0, CLONE_THREAD, 0));
+	if (rc == 0) /* its flags cannot be seen from here; a C library takes clone(2) then */
+		rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return rc;
+}
+
 /* ---- the filter ---- */
+
+/*
+ * libseccomp takes many a failed allocation for a success: it leaves rules out, says that
+ * a filter is loaded where there is none, or never ends.
+ */
+static scmp_filter_ctx begin(uint32_t otherwise)
+{
+	return headroom_make(HEADROOM_BYTES, NULL) == 0 ? seccomp_init(otherwise) : NULL;
+}
 
 /* As the kernel wants it. */
 static int build(int fd)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	scmp_filter_ctx filter = begin(SCMP_ACT_ERRNO(ENOSYS));
 	int rc = filter ? add_rules(filter) : -ENOMEM;
 
 	if (rc == 0)
@@ -299,4 +375,19 @@ int confinement_enter(struct error *err)
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &loaded) < 0)
 		return error_errno(err, "load the filter of system calls");
 	return 0;
+}
+
+/* Made and loaded here: it has our number in it, and the memory goes when a program is executed. */
+int confinement_enter_alone(struct error *err)
+{
+	scmp_filter_ctx filter = begin(SCMP_ACT_ALLOW);
+	int rc = filter ? add_rules_alone(filter, getpid()) : -ENOMEM;
+
+	if (rc == 0)
+		rc = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
+	if (rc == 0 && (rc = seccomp_load(filter)) == -EINVAL)
+		rc = -ENOSYS; /* the kernel's word for it, see prctl(2) */
+	if (filter)
+		seccomp_release(filter);
+	return rc < 0 ? error_code(err, rc, "load the filter of a tool's system calls") : 0;
 }

@@ -20,4 +20,13 @@ struct error;
  */
 int confinement_enter(struct error *err);
 
+/*
+ * For a process that is about to execute a program which has our user and is not ours: all
+ * is allowed, but to start a process, to signal, trace, read or limit another one, to type
+ * into a terminal, and to outlive its parent where it was not to (PR_SET_PDEATHSIG).  New
+ * privileges are forgone.  0; -ENOSYS when the kernel has no such filters, or another
+ * negative errno: then nothing is refused.
+ */
+int confinement_enter_alone(struct error *err);
+
 #endif

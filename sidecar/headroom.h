@@ -3,7 +3,8 @@
  * headroom - memory for a library that does not notice when it gets none.
  *
  * libconfuse takes a failed allocation for a success: it crashes, or goes on
- * without an option.  What it may need is seen to be there before it is called.
+ * without an option; libseccomp makes a filter with gaps.  What they may need is
+ * seen to be there before they are called.
  */
 #ifndef SIDECAR_HEADROOM_H
 #define SIDECAR_HEADROOM_H

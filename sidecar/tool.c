@@ -2,6 +2,7 @@
 /* tool - run one of the servers' own programs, inside their root, for a while. */
 #include "tool.h"
 
+#include "confinement.h"
 #include "monotonic.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
@@ -9,16 +10,19 @@
 #include "process.h"
 #include "rootfs.h"
 #include "signal_state.h"
-#include "tool_cell.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 enum { SAID_BYTES_MAX = 8192, EXEC_FAILED = 127, SIGNALED = 128, END_MS = 2000 };
+
+#define MEMORY_BYTES (1UL << 30)
 
 static int limit_ms = TOOL_LIMIT_MS;
 
@@ -55,6 +59,24 @@ static bool go_into(const struct rootfs *root)
 	return fchdir(root->fd) == 0 && chroot(".") == 0;
 }
 
+/*
+ * That root's programs are its owner's, and have our user: the kernel would let one
+ * signal our processes, type into our terminal, and leave children behind.
+ */
+static bool be_alone(pid_t parent)
+{
+	const struct rlimit memory = { MEMORY_BYTES, MEMORY_BYTES }, none = { 0, 0 };
+	struct error err;
+	int rc;
+
+	(void)setsid(); /* fails only when we lead a session already: then there is no terminal */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
+		return false;
+	rc = confinement_enter_alone(&err); /* needs memory: before the limit */
+	return (rc == 0 || rc == -ENOSYS) && setrlimit(RLIMIT_AS, &memory) == 0 &&
+	       setrlimit(RLIMIT_CORE, &none) == 0;
+}
+
 /* In the child: nothing of ours goes with it. */
 static void become(const struct rootfs *root, pid_t parent, const char *program,
 		   const char *const argv[], int said_fd)
@@ -70,7 +92,7 @@ static void become(const struct rootfs *root, pid_t parent, const char *program,
 	signal(SIGPIPE, SIG_DFL);
 	null_fd = open("/dev/null", O_RDWR); /* ours: theirs may be anything */
 	if (null_fd < 0 || (is_foreign && !go_into(root)) || !give_up_privileges() ||
-	    (is_foreign && !tool_cell_enter(parent)) || chdir("/") < 0)
+	    (is_foreign && !be_alone(parent)) || chdir("/") < 0)
 		_exit(EXEC_FAILED);
 	dup2(null_fd, STDIN_FILENO);
 	dup2(null_fd, STDOUT_FILENO);

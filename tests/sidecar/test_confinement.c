@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* confinement - what is refused fails, whoever is root and has all capabilities. */
-#include "sandbox.h"
+#include "confining.h"
 
 #include "sidecar/confinement.h"
 
@@ -17,42 +17,15 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-
-/* What the children tell by their exit status; above it, the number of a case. */
-enum { FINE, NOT_CONFINED, WRONG_STATE, WRONG_PROGRAM, CASE = 32 };
-
-static void confine(void)
-{
-	struct error err;
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || confinement_enter(&err) != 0)
-		_exit(NOT_CONFINED);
-}
-
-/* The exit status of a child, or 128 and the signal that ended it. */
-static int status_of(void (*run)(void *), void *arg)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		run(arg);
-		_exit(FINE);
-	}
-	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
 
 static void look_at_state(void *arg)
 {
+	void (*const *enter)(void) = arg;
 	char line[256];
 	FILE *file;
 	int seen = 0;
 
-	(void)arg;
-	confine();
+	(*enter)();
 	file = fopen("/proc/self/status", "re");
 	while (file && fgets(line, sizeof(line), file))
 		seen += strcmp(line, "Seccomp:\t2\n") == 0 || strcmp(line, "NoNewPrivs:\t1\n") == 0;
@@ -61,21 +34,14 @@ static void look_at_state(void *arg)
 
 static void the_kernel_says_that_it_is_in_force(void **state)
 {
+	void (*ways[])(void) = { confining_enter, confining_enter_alone };
+
 	(void)state;
-	assert_int_equal(status_of(look_at_state, NULL), FINE);
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
+		assert_int_equal(confining_status(look_at_state, &ways[i]), FINE);
 }
 
 /* ---- attempts ---- */
-
-struct attempt {
-	const char *name;
-	long number;
-	unsigned long arguments[4];
-	int wanted; /* 0: it may be done, and whatever comes of it */
-};
-
-#define HIGH_BITS (1UL << 32)
-#define AT_NO_ADDRESS 1
 
 /* Without the filter root may do all of these, or has the arguments refused. */
 static const struct attempt attempts[] = {
@@ -147,37 +113,15 @@ static const struct attempt attempts[] = {
 	{ "fork", SYS_clone, { 0x7fffffff & SIGCHLD }, 0 },
 };
 
-static void make(void *arg)
-{
-	const struct attempt *a = arg;
-	const unsigned long *words = a->arguments;
-	long done;
-
-	confine();
-	errno = 0;
-	done = syscall(a->number, words[0], words[1], words[2], words[3]);
-	if (a->number == SYS_clone && done == 0)
-		_exit(FINE);
-	if (a->wanted == 0)
-		_exit(errno == EPERM || errno == ENOSYS ? CASE : FINE);
-	_exit(done == -1 && errno == a->wanted ? FINE : CASE);
-}
-
 static void what_is_refused_fails_and_what_is_needed_does_not(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(attempts); i++) {
-		struct attempt attempt = attempts[i];
-		int status = status_of(make, &attempt);
-
-		if (status != FINE)
-			fail_msg("%s: status %d", attempt.name, status);
-	}
+	confining_assert_each(confining_enter, attempts, ARRAY_SIZE(attempts));
 }
 
 static void trace(void *arg)
 {
-	confine();
+	confining_enter();
 	_exit(ptrace(PTRACE_ATTACH, *(pid_t *)arg, NULL, NULL) == -1 && errno == EPERM ? FINE
 										       : CASE);
 }
@@ -192,34 +136,41 @@ static void nobody_is_traced(void **state)
 	(void)self;
 	(void)trace;
 #else
-	assert_int_equal(status_of(trace, &self), FINE);
+	assert_int_equal(confining_status(trace, &self), FINE);
 #endif
 }
 
 #ifdef __x86_64__
 static void call_as_x32(void *arg)
 {
-	(void)arg;
-	confine();
+	void (*const *enter)(void) = arg;
+
+	(*enter)();
 	(void)syscall(0x40000000 | SYS_getpid);
 }
 
 static void call_as_i386(void *arg)
 {
+	void (*const *enter)(void) = arg;
 	long number = 20; /* getpid(2) */
 
-	if (arg)
-		confine();
+	if (enter)
+		(*enter)();
 	__asm__ volatile("int $0x80" : "+a"(number) : : "memory");
 }
 
 static void calls_of_other_architectures_end_the_process(void **state)
 {
-	int here = status_of(call_as_i386, NULL);
+	void (*ways[])(void) = { confining_enter, confining_enter_alone };
+	int here = confining_status(call_as_i386, NULL);
 
-	assert_int_equal(status_of(call_as_x32, NULL), 128 + SIGSYS);
-	/* A kernel without these calls ends it in any case, by another signal. */
-	assert_int_equal(status_of(call_as_i386, state), here == FINE ? 128 + SIGSYS : here);
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		assert_int_equal(confining_status(call_as_x32, &ways[i]), 128 + SIGSYS);
+		/* A kernel without these calls ends it in any case, by another signal. */
+		assert_int_equal(confining_status(call_as_i386, &ways[i]),
+				 here == FINE ? 128 + SIGSYS : here);
+	}
 }
 #endif
 
@@ -228,7 +179,7 @@ static void calls_of_other_architectures_end_the_process(void **state)
 static void start_program(void *arg)
 {
 	(void)arg;
-	confine();
+	confining_enter();
 	if (system("grep -q '^Seccomp:.*2$' /proc/self/status && ! unshare --user true 2>&1 && "
 		   "test \"$(ls / | sort | head -n 1)\" && date >/dev/null") != 0)
 		_exit(WRONG_PROGRAM);
@@ -237,20 +188,20 @@ static void start_program(void *arg)
 static void programs_work_and_are_confined_too(void **state)
 {
 	(void)state;
-	assert_int_equal(status_of(start_program, NULL), FINE);
+	assert_int_equal(confining_status(start_program, NULL), FINE);
 }
 
 static void enter_twice(void *arg)
 {
 	(void)arg;
-	confine();
-	confine();
+	confining_enter();
+	confining_enter();
 }
 
 static void twice_does_no_harm(void **state)
 {
 	(void)state;
-	assert_int_equal(status_of(enter_twice, NULL), FINE);
+	assert_int_equal(confining_status(enter_twice, NULL), FINE);
 }
 
 static void enter_without_a_right_to(void *arg)
@@ -270,7 +221,7 @@ static void enter_without_a_right_to(void *arg)
 static void what_cannot_be_done_is_said_and_changes_nothing(void **state)
 {
 	(void)state;
-	assert_int_equal(status_of(enter_without_a_right_to, NULL), FINE);
+	assert_int_equal(confining_status(enter_without_a_right_to, NULL), FINE);
 }
 
 int main(void)

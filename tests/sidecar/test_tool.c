@@ -5,11 +5,17 @@
 #include "sidecar/privileges.h"
 #include "sidecar/tool.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 /* What the header promises at most. */
 enum { SAID_MAX = 8192 };
@@ -202,14 +208,58 @@ static void run_with_few_privileges(void *ctx)
 	static const enum privilege kept[] = { PRIVILEGE_DAC_OVERRIDE, PRIVILEGE_SYS_CHROOT };
 	const struct sandbox *s = ctx;
 
-	assert_int_equal(privileges_keep(kept, ARRAY_SIZE(kept), false, NULL), 0);
-	assert_says(&s->root, "exit 5", 5, "");
+	if (privileges_keep(kept, ARRAY_SIZE(kept), false, NULL) < 0)
+		_exit(1);
+	_exit(run_script(&s->root, "exit 5", NULL, NULL));
 }
 
 static void in_another_root_it_runs_with_few_privileges(void **state)
 {
 	lay_root(*state);
-	assert_int_equal(sandbox_in_child(run_with_few_privileges, *state), 0);
+	assert_int_equal(sandbox_in_child(run_with_few_privileges, *state), 5);
+}
+
+/* From now on no filter can be loaded, for this reason. */
+static void refuse_filters(uint32_t reason)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_SECCOMP, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | reason),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		_exit(1);
+}
+
+static void run_where_the_kernel_has_no_filters(void *ctx)
+{
+	const struct sandbox *s = ctx;
+
+	refuse_filters(EINVAL);
+	_exit(run_script(&s->root, "(:); exit 5", NULL, NULL));
+}
+
+static void run_where_filters_are_refused(void *ctx)
+{
+	const struct sandbox *s = ctx;
+
+	refuse_filters(EACCES);
+	_exit(run_script(&s->root, "exit 5", NULL, NULL));
+}
+
+static void in_another_root_it_goes_without_a_filter_only_where_there_are_none(void **state)
+{
+	lay_root(*state);
+	assert_int_equal(sandbox_in_child(run_where_the_kernel_has_no_filters, *state), 5);
+	assert_int_equal(sandbox_in_child(run_where_filters_are_refused, *state), 127);
 }
 
 static void linger_in_a_tool(void *ctx)
@@ -310,6 +360,7 @@ int main(void)
 		TEST(in_another_root_that_roots_files_are_seen),
 		TEST(in_another_root_it_is_alone),
 		TEST(in_another_root_it_runs_with_few_privileges),
+		TEST(in_another_root_it_goes_without_a_filter_only_where_there_are_none),
 		TEST(in_another_root_it_ends_with_us),
 		TEST(in_another_root_it_ends_in_time),
 		TEST(in_another_root_its_input_is_our_own_nothing),
