@@ -185,7 +185,7 @@ class Clients:
                         self._was_served_by(session, kill):
                     return f"its {kill.what} was killed"
             if server == DOVECOT and re.search(CUT_OFF, session["error"]) and \
-                    any(begin - CUT_OFF_S <= at <= end for at in self.log.cut_off):
+                    any(begin - CUT_OFF_S <= at <= end + SLACK_S for at in self.log.cut_off):
                 return "Dovecot reloaded meanwhile"
             if server == POSTFIX and self._found_nobody_for_log_ins(session):
                 return "Dovecot reloaded as its smtpd started"
