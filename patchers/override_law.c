@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "base/notes.h"
 
+#include <errno.h>
+
 /* What we may say about the text that stands there; nothing when it is not ours, or no longer. */
 struct claim {
 	bool is_ours;                /* we wrote it, in the place of `before` */
@@ -195,6 +197,19 @@ int override_decide(const struct override_sight *sight, const struct override_re
 	return claim.is_ours ? undo(sight, &claim, out, after, err) : 0;
 }
 
+/* A server reads up to it, and takes the rest of the line for nothing. */
+static int check_nul(struct span text, struct error *err)
+{
+	unsigned line = 1;
+
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] == '\0')
+			return error_set(err, -EINVAL, "%u: a NUL byte", line);
+		line += text.data[i] == '\n';
+	}
+	return 0;
+}
+
 int override_file(const struct override_file_request *request, struct override_view *out,
 		  struct override_record *after, struct notes *notes, struct error *err)
 {
@@ -207,8 +222,10 @@ int override_file(const struct override_file_request *request, struct override_v
 			     override_view_equal(request->now, request->wanted),
 	};
 	struct override_decision decision;
-	int rc = override_decide(&sight, request->before, &decision, after, notes, err);
+	int rc = request->wanted.exists ? check_nul(request->wanted.text, err) : 0;
 
+	if (rc == 0)
+		rc = override_decide(&sight, request->before, &decision, after, notes, err);
 	if (rc < 0)
 		return rc;
 	*out = request->now;

@@ -65,7 +65,8 @@ struct override_file_request {
 /*
  * The same law for a whole file (dovecot.cf, which becomes
  * /etc/dovecot/local.conf): *out is what it shall hold, borrowed from the
- * request; its record is added to `after`.  0 or -ENOMEM, -E2BIG.
+ * request; its record is added to `after`.  0, -EINVAL with "LINE: reason" for a
+ * wanted text with a NUL byte, or -ENOMEM, -E2BIG.
  */
 int override_file(const struct override_file_request *request, struct override_view *out,
 		  struct override_record *after, struct notes *notes, struct error *err);

@@ -180,7 +180,7 @@ static int apply_override(const struct server_request *request, struct texts *t,
 		return 0;
 	rc = override_file(&file, &out, &after, notes, err);
 	if (rc < 0)
-		return rc;
+		return rc == -EINVAL ? error_in_file(err, rc, source->path) : rc;
 	t->local_is_wanted = out.exists;
 	buf_add(&t->local_wanted, out.exists ? out.text : span_from(""));
 	rc = buf_check(&t->local_wanted, err);

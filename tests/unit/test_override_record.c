@@ -169,6 +169,31 @@ static int file_body(const void *ctx, struct buf *out, struct error *err)
 	return rc < 0 ? rc : buf_check(out, err);
 }
 
+static int nul_body(const void *ctx, struct buf *out, struct error *err)
+{
+	CLEANUP(override_record_release) struct override_record after = OVERRIDE_RECORD_INIT;
+	const struct override_record before = OVERRIDE_RECORD_INIT;
+	const struct override_file_request request = {
+		.place = "local.conf",
+		.wanted = { true, SPAN_LITERAL("a = b\nc = d\0e\n") },
+		.before = &before,
+	};
+	struct override_view view = { 0 };
+	int rc = override_file(&request, &view, &after, NULL, err);
+
+	(void)ctx;
+	(void)out;
+	assert_false(view.exists);
+	assert_int_equal(after.n_items, 0);
+	return rc;
+}
+
+static void a_whole_file_with_a_nul_byte_is_refused(void **state)
+{
+	(void)state;
+	unit_expect_error(nul_body, NULL, -EINVAL, "2: a NUL byte");
+}
+
 #define EVENTS(...)                                                                                \
 	{ __VA_ARGS__ }, sizeof((struct file_event[]){ __VA_ARGS__ }) / sizeof(struct file_event)
 
@@ -227,6 +252,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_record_is_refused_with_its_line),
 		cmocka_unit_test(a_record_has_a_limit),
 		cmocka_unit_test(a_whole_file_is_applied_and_put_back),
+		cmocka_unit_test(a_whole_file_with_a_nul_byte_is_refused),
 		cmocka_unit_test(a_whole_file_has_the_same_law),
 	};
 
