@@ -209,6 +209,49 @@ static int denied_body(const void *ctx, struct buf *out, struct error *err)
 	return rc < 0 ? rc : buf_check(out, err);
 }
 
+/* As glob(3) has them, which lists the files that are there. */
+static void overlays_match_patterns_with_braces(void **state)
+{
+	static const struct {
+		const char *pattern;
+		bool matches;
+	} cases[] = {
+		{ "/e/c/{1,2}.conf", true },         { "/e/c/{1,3}.conf", false },
+		{ "/e/{b,c}/{x,{1,2}}.conf", true }, { "/e/c/2{,.conf}", true },
+		{ "/e/c/2{}.conf", true },           { "/e/{c}/[0-9].conf", true },
+		{ "/e/c/2.conf{", false },           { "/e/c/{2,3.conf", false },
+		{ "/e/c/\\{2,3}.conf", false },      { "/e/c/{\\2,3}.conf", true },
+		{ "/e/c/{1,2}.conf{", false },       { "/e/{c/2,x}.conf", true },
+	};
+	struct buf content = BUF_INIT;
+	const struct dovecot_overlay overlays[] = { { "/e/c/2.conf", &content } };
+
+	(void)state;
+	buf_add_text(&content, "a = 2\n");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cleanup_buf struct buf tree = BUF_INIT;
+		struct include_case c = { .overlays = overlays, .n_overlays = 1 };
+
+		buf_add_format(&tree, MAIN "!include_try %s\n", cases[i].pattern);
+		c.tree = buf_text(&tree);
+		unit_expect_text(settings_body, &c, cases[i].matches ? "/e/c/2.conf:1 a=2\n" : "");
+	}
+	buf_release(&content);
+}
+
+/* Dovecot looks for the whole path, its folder's name included, as for a pattern. */
+static void a_name_with_braces_is_not_what_it_matches(void **state)
+{
+	struct buf content = BUF_INIT;
+	const struct dovecot_overlay overlays[] = { { "/e/{a,b}/2.conf", &content } };
+	const struct include_case c = { MAIN "!include_try /e/{a,b}/2.conf\n", overlays, 1 };
+
+	(void)state;
+	buf_add_text(&content, "a = 2\n");
+	unit_expect_text(settings_body, &c, "");
+	buf_release(&content);
+}
+
 static void unreadable_files_fail_unless_they_were_only_tried(void **state)
 {
 	static char tried[] = "!include_try x\na = 1\n", wanted[] = "!include x\n";
@@ -285,6 +328,8 @@ int main(void)
 		cmocka_unit_test(sections_and_lines_go_on_across_files),
 		cmocka_unit_test(errors_name_the_file_they_are_in),
 		cmocka_unit_test(overlays_stand_for_files_as_they_shall_be),
+		cmocka_unit_test(overlays_match_patterns_with_braces),
+		cmocka_unit_test(a_name_with_braces_is_not_what_it_matches),
 		cmocka_unit_test(unreadable_files_fail_unless_they_were_only_tried),
 		cmocka_unit_test(relocated_files_point_at_each_other),
 		cmocka_unit_test(a_path_that_is_made_absolute_reads_the_same),
