@@ -161,11 +161,11 @@ static bool take_global(enum global which, const char *value, struct parsed *out
 	switch (which) {
 	case GLOBAL_CONFIG:
 		out->globals.config = command_absolute(value, out->config_path);
-		return true;
+		return value[0] != '\0'; /* a variable that is not set: not the folder we are in */
 	case GLOBAL_ROOT:
 		out->globals.root = command_absolute(value, out->root_path);
 		out->globals.root_is_given = true;
-		return true;
+		return value[0] != '\0';
 	case GLOBAL_SOCKET:
 		out->globals.socket = value;
 		return value[0] == '/';
