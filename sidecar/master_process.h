@@ -12,9 +12,13 @@
 struct error;
 struct rootfs;
 
+enum { MASTER_PROCESS_SIGHT_BYTES = 384 };
+
 struct master_process {
 	pid_t pid;
 	int pidfd;
+	/* What the file says that is no master, in words that begin with its path; "": nothing. */
+	char sight[MASTER_PROCESS_SIGHT_BYTES];
 };
 
 #define MASTER_PROCESS_INIT { .pidfd = -1 }
@@ -27,8 +31,10 @@ enum master_process_state {
 
 /*
  * The state, and unless it is NONE the process.  NONE when the file is missing,
- * or names a process that is gone, runs another program than `program`, or
- * lives in another root (a stale pid file).  The number in the file is taken for
+ * empty, or names a process that is gone (a stale pid file); and, with a word on
+ * what was seen, when it says something else, or names a thread, or a process that
+ * runs another program than `program`, or that lives in another root, or is of a user
+ * who is neither root, nor we, nor the pid file's owner.  The number in the file is taken for
  * the process's own, in the process namespace that it is in: that may be one
  * below ours.  Release with master_process_release().
  *

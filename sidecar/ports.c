@@ -97,7 +97,7 @@ static bool find_by_exclusion(const struct listening *listeners, pid_t owner,
 	uid_t user;
 	pid_t pid;
 
-	if (!process_user(owner, &user) || process_walk_init(&walk, NULL) < 0)
+	if (process_users(owner, &user, NULL) <= 0 || process_walk_init(&walk, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < listeners->n; i++)
 		held[i] = listeners->items[i].user == user;

@@ -74,7 +74,8 @@ static int not_told(int error)
 	return error == ENOENT || error == ESRCH || error == EACCES || error == EPERM ? 0 : -error;
 }
 
-/* The value of a field of /proc/PID/status into `out`: 1; 0 when there is none, or a negative errno. */
+/* The value of a field of /proc/PID/status into `out`: 1; 0 when there is none, or a negative
+ * errno. */
 static int read_status(pid_t pid, const char *field, char *out, size_t size)
 {
 	char path[PROCESS_PATH_MAX], line[LINE_BYTES_MAX];
@@ -93,12 +94,30 @@ static int read_status(pid_t pid, const char *field, char *out, size_t size)
 	return ferror(file) ? not_told(errno) : 0;
 }
 
-bool process_user(pid_t pid, uid_t *out)
+int process_users(pid_t pid, uid_t *effective, uid_t *real)
 {
 	char value[LINE_BYTES_MAX];
+	uid_t both[2];
+	int rc = read_status(pid, "Uid", value, sizeof(value));
 
-	return read_status(pid, "Uid", value, sizeof(value)) > 0 &&
-	       sscanf(value, "%*u %u", out) == 1; /* real, effective, ... */
+	if (rc <= 0 || sscanf(value, "%u %u", &both[0], &both[1]) != 2)
+		return rc < 0 ? rc : 0;
+	if (real)
+		*real = both[0];
+	if (effective)
+		*effective = both[1];
+	return 1;
+}
+
+pid_t process_of_thread(pid_t tid)
+{
+	char value[LINE_BYTES_MAX];
+	unsigned long pid = 0;
+
+	if (read_status(tid, "Tgid", value, sizeof(value)) <= 0 ||
+	    !span_to_number(span_from(value), INT_MAX, &pid) || (pid_t)pid == tid)
+		return 0;
+	return (pid_t)pid;
 }
 
 int process_catches(pid_t pid, int signal)
@@ -202,9 +221,9 @@ int process_lives_in(pid_t pid, const struct rootfs *root)
 	struct statx top;
 
 	if (stat(process_path(pid, "root/.", path), &theirs) == 0)
-		return fstat(root->fd, &ours) < 0 ? -errno
-						  : ours.st_dev == theirs.st_dev &&
-							    ours.st_ino == theirs.st_ino;
+		return fstat(root->fd, &ours) < 0
+			       ? -errno
+			       : ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 	if (errno != EACCES && errno != EPERM)
 		return not_told(errno);
 	if (statx(root->fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &top) < 0)

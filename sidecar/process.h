@@ -46,8 +46,8 @@ struct process_stat {
 /* 0 or a negative errno: -ENOENT, -ESRCH when it is gone, -EACCES when /proc hides it. */
 int process_read_stat(pid_t pid, struct process_stat *out);
 
-/* Its effective user; false when it is gone. */
-bool process_user(pid_t pid, uid_t *out);
+/* Its effective user, and its real one, whichever is not NULL. */
+int process_users(pid_t pid, uid_t *effective, uid_t *real);
 
 /*
  * Whether the file that it executes has this name, after an upgrade too, when
@@ -55,6 +55,9 @@ bool process_user(pid_t pid, uid_t *out);
  * itself: 15 characters at most.
  */
 int process_runs(pid_t pid, const char *program);
+
+/* The process that a thread's number is of; 0 when it is no thread's, or a process's own. */
+pid_t process_of_thread(pid_t tid);
 
 /*
  * Whether its root folder is this one.  Who may not see it compares mounts,

@@ -96,6 +96,9 @@ static int survey_server(const struct survey_request *request, size_t i, struct 
 
 	*server = (struct server){ .kind = survey_kinds[i], .master = MASTER_PROCESS_INIT };
 	rc = survey_kinds[i]->survey(&server_request, server, &out->notes, err);
+	if (server->master.sight[0] != '\0')
+		notes_add(&out->notes, NOTE_WARNING, "%s: %s: it is told nothing",
+			  server->kind->name, server->master.sight);
 	if (rc < 0 && rc != -ENOMEM && request->only_running && !server->running) {
 		/* Whoever is about to start it may not be through with its files. */
 		notes_add(&out->notes, NOTE_NOTICE, "%s: not running yet: %s", server->kind->name,

@@ -121,7 +121,7 @@ static void check_any(struct span text)
 	fuzz_assert(rc == 0 || rc == -ESRCH);
 	if (process_name(PID, name))
 		fuzz_assert(strlen(name) < sizeof(name) && !strchr(name, '\n'));
-	(void)process_user(PID, &user);
+	(void)process_users(PID, &user, NULL);
 	(void)process_catches(PID, 1);
 	fuzz_assert(process_inner_number(PID) >= 0);
 	(void)lives_in_ours();
@@ -161,7 +161,7 @@ static void check_name_in_status(struct span name)
 	add_mangled(&text, span_make(name.data, name.len < 15 ? name.len : 15), "\n\\");
 	buf_add_text(&text, "\nUid:\t1\t5\t1\t1\nNSpid:\t7\t4\nSigCgt:\t0000000000000001\n");
 	file_text = buf_span(&text);
-	fuzz_assert(process_user(PID, &user) && user == 5);
+	fuzz_assert(process_users(PID, &user, NULL) && user == 5);
 	fuzz_assert(process_inner_number(PID) == 4);
 	fuzz_assert(process_catches(PID, 1) && !process_catches(PID, 2));
 }

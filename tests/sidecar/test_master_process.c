@@ -6,7 +6,6 @@
 #include "sidecar/privileges.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -180,38 +179,6 @@ static void a_pid_file_that_cannot_be_read_is_an_error(void **state)
 	assert_found(s, OWN_PROGRAM, -EINVAL);
 }
 
-struct thread {
-	pthread_barrier_t barrier;
-	pid_t tid;
-};
-
-static void *wait_twice(void *ctx)
-{
-	struct thread *t = ctx;
-
-	t->tid = (pid_t)syscall(SYS_gettid);
-	pthread_barrier_wait(&t->barrier);
-	pthread_barrier_wait(&t->barrier);
-	return NULL;
-}
-
-/* A stale number may have become a thread's: not a process, and no error. */
-static void a_number_that_is_now_a_threads_is_stale(void **state)
-{
-	const struct sandbox *s = *state;
-	struct thread thread;
-	pthread_t id;
-
-	assert_int_equal(pthread_barrier_init(&thread.barrier, NULL, 2), 0);
-	assert_int_equal(pthread_create(&id, NULL, wait_twice, &thread), 0);
-	pthread_barrier_wait(&thread.barrier);
-	write_pid(s, thread.tid);
-	assert_found(s, "master", 0);
-	pthread_barrier_wait(&thread.barrier);
-	pthread_join(id, NULL);
-	pthread_barrier_destroy(&thread.barrier);
-}
-
 /* ---- roots ---- */
 
 static void wait_in_root(void *ctx)
@@ -245,7 +212,7 @@ static void run_copy(void *ctx)
 {
 	const struct sandbox *s = ctx;
 
-	execl(sandbox_path(s, "/master"), "master", "--wait", (char *)NULL);
+	execl(sandbox_path(s, "/server"), "server", "--wait", (char *)NULL);
 	_exit(1);
 }
 
@@ -254,12 +221,12 @@ static void a_master_whose_program_file_was_replaced_is_found(void **state)
 	const struct sandbox *s = *state;
 	pid_t child;
 
-	sandbox_copy_program(s, "/master");
+	sandbox_copy_program(s, "/server");
 	child = sandbox_spawn(run_copy, *state);
 	write_pid(s, child);
-	wait_until_found(s, "master", MASTER_PROCESS_READY);
-	assert_int_equal(unlink(sandbox_path(s, "/master")), 0);
-	assert_found(s, "master", MASTER_PROCESS_READY);
+	wait_until_found(s, "server", MASTER_PROCESS_READY);
+	assert_int_equal(unlink(sandbox_path(s, "/server")), 0);
+	assert_found(s, "server", MASTER_PROCESS_READY);
 	sandbox_end(child);
 }
 
@@ -479,7 +446,6 @@ int main(int argc, char **argv)
 		TEST(another_programs_process_is_none),
 		TEST(garbage_in_the_pid_file_means_that_nothing_runs),
 		TEST(a_pid_file_that_cannot_be_read_is_an_error),
-		TEST(a_number_that_is_now_a_threads_is_stale),
 		TEST(a_process_in_another_root_is_none_and_found_from_its_own),
 		TEST(a_master_whose_program_file_was_replaced_is_found),
 		TEST(a_master_that_does_not_catch_hangups_yet_is_starting),

@@ -47,7 +47,7 @@ static void look_at_a_named_one(void *ctx)
 		_exit(WRONG_NUMBER);
 	if (process_catches(self, SIGUSR2) || process_catches(self, SIGKILL))
 		_exit(WRONG_SIGNALS);
-	if (!process_user(self, &user) || user != geteuid())
+	if (!process_users(self, &user, NULL) || user != geteuid())
 		_exit(WRONG_USER);
 	if (!process_runs(self, OWN_PROGRAM) || process_runs(self, "test"))
 		_exit(WRONG_PROGRAM);
@@ -129,7 +129,7 @@ static void what_is_gone_has_no_properties(void **state)
 	assert_int_equal(process_read_stat(child, &stat), -ENOENT);
 	assert_int_equal(process_inner_number(child), 0);
 	assert_false(process_catches(child, SIGHUP));
-	assert_false(process_user(child, &user));
+	assert_false(process_users(child, &user, NULL));
 	assert_false(process_runs(child, OWN_PROGRAM));
 	assert_false(process_lives_in(child, &s->own));
 }
@@ -203,7 +203,7 @@ static void look_at_the_parent(void *ctx)
 		_exit(WRONG_STAT);
 	if (process_inner_number(getppid()) != getppid())
 		_exit(WRONG_NUMBER);
-	if (!process_user(getppid(), &user) || user != 0)
+	if (!process_users(getppid(), &user, NULL) || user != 0)
 		_exit(WRONG_USER);
 	if (!process_runs(getppid(), OWN_PROGRAM) || process_runs(getppid(), "test_proces") ||
 	    process_runs(getppid(), OWN_PROGRAM "x"))

@@ -174,23 +174,112 @@ def test_files_that_never_stand_still(pod_lab):
 
 # -- a pid file that names somebody else
 
-@pytest.mark.parametrize("pid_file, program", [("/var/spool/postfix/pid/master.pid", "postfix"),
-                                               ("/run/dovecot/master.pid", "dovecot")])
+PID_FILES = pytest.mark.parametrize("pid_file, program", [
+    ("/var/spool/postfix/pid/master.pid", "postfix"), ("/run/dovecot/master.pid", "dovecot")])
+
+
+@PID_FILES
 def test_pid_file_that_names_somebody_else(pod_lab, pid_file, program):
     """Nobody but the server's own master is told anything, whatever number is there."""
     p = Sidecar(pod_lab).start()
     before = p.wait_proven(pod_lab.mail)
     good = pod_lab.mail.read(pid_file)
     bystander = pod_lab.mail.spawn(["sleep", "infinity"])
-    numbers = (str(p.process.pid), str(p.watcher_pid()), "1", str(bystander.pid), "0", "-1",
-               "9223372036854775808", "4294967297", f"{good.strip()}x", f"0x{int(good):x}", "",
-               "\0" * 64, "999999999")
-    for number in numbers:
+    no_number, another = "no process's number", f"not {MASTERS[program]}"
+    # As the pod has them, where pid files are read.
+    own, other = (str(processes.inner_number(pid)) for pid in (p.watcher_pid(), bystander.pid))
+    numbers = {own: another, other: another, "1": another, "0": no_number, "-1": no_number,
+               "9223372036854775808": no_number, "4294967297": no_number,
+               f"{good.strip()}x": no_number, f"0x{int(good):x}": no_number,
+               "": None,  # as while it is written
+               "\0" * 64: no_number, "master\n\033[2J": no_number, "7" * 70000: no_number,
+               "999999999": None}  # nobody's: of a master that is gone
+    for number, said in numbers.items():
+        seen = len(p.output)
         pod_lab.mail.write(pid_file, number)
         p.look_at_all()
         status = p.wait_for(lambda s: not s["servers"][program]["running"], repr(number))
         assert postern.reloads(status) == postern.reloads(before), repr(number)
         assert p.process.running and bystander.running, repr(number)
+        assert_said(p, seen, program, pid_file, said)
     pod_lab.mail.write(pid_file, good)
     p.hang_up()
     p.wait_proven(pod_lab.mail)
+
+
+def assert_said(p, seen, program, pid_file, said):
+    """Once, with what was seen there; or nothing."""
+    lines = [line for line in p.output[seen:].splitlines() if f"{program}: {pid_file}" in line]
+    assert len(lines) == (said is not None) and all(said in line for line in lines), (said, lines)
+    assert "\033" not in p.output[seen:]
+
+
+# What calls itself a master: SIGNALS gets a line for each hangup, NUMBERS its own number and a thread's.
+MASTERS = {"postfix": "master", "dovecot": "dovecot"}
+SIGNALS, NUMBERS = "/srv/signals", "/srv/numbers"
+PRETENDER = f"""
+import ctypes, os, signal, sys, threading
+name, user = sys.argv[1], int(sys.argv[2])
+def hangup(*_):
+    with open("{SIGNALS}", "a") as file:
+        file.write(name)
+signal.signal(signal.SIGHUP, hangup)
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)
+with open("{NUMBERS}.new", "w") as file:
+    file.write(f"{{os.getpid()}} {{threading.enumerate()[1].native_id}}")
+os.rename("{NUMBERS}.new", "{NUMBERS}")
+os.setuid(user)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+while True:
+    signal.pause()
+"""
+PYTHON = "$(readlink -f /usr/bin/python3)"
+VMAIL = "5000"
+# (where its program is, as whom it runs, what is said).
+PRETENDERS = (("/srv/pretender/some-program", "0", "not {name}"),
+              ("/srv/pretender/{name}", VMAIL, "user " + VMAIL))
+
+
+@PID_FILES
+def test_process_that_pretends_to_be_the_master(pod_lab, pid_file, program):
+    """Neither its name for itself nor that of its program makes one of it, and no thread is one."""
+    mail, name = pod_lab.mail, MASTERS[program]
+    p = Sidecar(pod_lab).start()
+    before = p.wait_proven(mail)
+    good = mail.read(pid_file)
+    mail.write("/srv/pretender.py", PRETENDER)
+    mail.shell(f"mkdir /srv/pretender; : >{SIGNALS}; chmod 666 {SIGNALS}")
+    for path, user, said in PRETENDERS:
+        path = path.format(name=name)
+        mail.shell(f"rm -f {NUMBERS}; cp {PYTHON} {path}")
+        pretender = mail.spawn([path, "/srv/pretender.py", name, user])
+        wait.until(lambda: mail.exists(NUMBERS), "the pretender")
+        for number, text in zip(mail.read(NUMBERS).split(), (said.format(name=name), "a thread")):
+            seen = len(p.output)
+            mail.write(pid_file, number)
+            p.look_at_all()
+            status = p.wait_for(lambda s: not s["servers"][program]["running"], path)
+            assert postern.reloads(status) == postern.reloads(before), path
+            assert pretender.running and mail.read(SIGNALS) == "", path
+            assert_said(p, seen, program, pid_file, text)
+        pretender.stop()
+    mail.write(pid_file, good)
+    p.hang_up()
+    p.wait_proven(mail)
+
+
+INSTALLED = ("/usr/lib/postfix/sbin/master", "/usr/sbin/dovecot")
+
+
+def test_master_whose_file_was_replaced_is_still_told(pod_lab):
+    """As by an upgrade of its package: the file that it runs is gone, and it is the master still."""
+    p = Sidecar(pod_lab).start()
+    before = p.wait_proven(pod_lab.mail)
+    for path in INSTALLED:
+        pod_lab.mail.shell(f"cp -p {path} {path}.new && mv {path}.new {path}")
+    pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(
+        postern.twins_at(submission=20587, imap=20143)))
+    status = p.wait_proven(pod_lab.mail, {**mailhost.TWIN_PORTS, "submission": 20587,
+                                          "imap": 20143})
+    assert postern.reloads(status) != postern.reloads(before)
