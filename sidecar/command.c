@@ -11,10 +11,10 @@
 #include "patchers/base/notes.h"
 #include "privileges.h"
 #include "server.h"
+#include "time_limit.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,17 +179,6 @@ static int open_defaults(const struct settings_request *request, struct settings
 	return settings_load(&defaults, settings, NULL, &err) < 0 ? command_fail(&err) : 0;
 }
 
-/* In a root of somebody else's there may be no end to what is read. */
-static void on_limit(int number)
-{
-	static const char text[] =
-		"postern: error: given up: the root has held us up for too long\n";
-
-	(void)number;
-	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
-	_exit(EXIT_FAILED);
-}
-
 int command_open(const struct command_globals *globals, enum command_needs needs, struct host *host,
 		 struct inputs *inputs, struct notes *notes)
 {
@@ -204,12 +193,11 @@ int command_open(const struct command_globals *globals, enum command_needs needs
 
 	/* In another container it is what `watch` does, once. */
 	command_shed_privileges(PRIVILEGES_PATCH | (globals->root_is_given ? PRIVILEGES_WATCH : 0));
+	/* In a root of somebody else's there may be no end to what is read. */
+	if (globals->root_is_given && time_limit_begin(COMMAND_LIMIT_S, &err) < 0)
+		return command_fail(&err);
 	if (host_init(host, globals->root, &err) < 0)
 		return command_fail(&err);
-	if (!rootfs_is_own(&host->root)) {
-		signal(SIGALRM, on_limit);
-		alarm(COMMAND_LIMIT_S);
-	}
 	if (needs == COMMAND_NEEDS_FOLDERS)
 		return settings_load(&request, &inputs->settings, notes, &err) < 0
 			       ? open_defaults(&request, &inputs->settings, &err)

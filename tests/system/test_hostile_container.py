@@ -60,6 +60,26 @@ def test_reading_that_never_ends_holds_nothing_else_up(pod_lab, silent):
     assert p.process.wait(ENDS_WITHIN_S) == 0
 
 
+def hanging_below(pid):
+    """Itself, or a process that it has started."""
+    return next((one for one in (pid, *processes.children(pid)) if hangs(one)), None)
+
+
+def test_command_in_another_root_ends_when_its_time_is_over(pod_lab, silent):
+    """SIGALRM says so, as its own timer does after five minutes: one that waits in the kernel."""
+    pod_lab.mail.write("/srv/remote/postfix-main.cf", "mail_name = odd\n")
+    pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(f'overrides "{WATCHED}" {{ }}\n'))
+    before = pod_lab.mail.snapshot(*mailhost.CONFIGURATION)
+    silent()
+    patch = pod_lab.sidecar.spawn([mailhost.POSTERN, "--config", mailhost.POSTERN_CONF, "--root",
+                                   pod_lab.mail_root(), "patch"])
+    wait.until(lambda: hanging_below(patch.pid), lambda: f"patch to hang: {patch.output}")
+    os.kill(patch.pid, signal.SIGALRM)
+    assert patch.wait(ENDS_WITHIN_S) == 1
+    assert "postern: error: given up" in patch.output
+    assert files.differences(before, pod_lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
+
+
 # -- programs that are not what they are called
 
 TOOL = "/usr/sbin/postconf"
