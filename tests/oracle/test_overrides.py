@@ -8,7 +8,7 @@ gives each line of postfix-master.cf that begins with a digit or a lower-case le
 import generate_overrides
 import generate_postfix
 from cases import Faults, files, first_difference, rows, seeds
-from test_postfix import FATAL_AT_ONCE, MAIN_CF, entry_names, meaning
+from postfix_listing import FATAL_AT_ONCE, MAIN_CF, entry_names, meaning
 
 STOCK = "smtp inet n - n - - smtpd -o a1=before\n"
 

@@ -9,15 +9,13 @@ import re
 import generate_postfix as generate
 import pytest
 from cases import Faults, files, first_difference, rows, seeds
+from postfix_listing import FATAL_AT_ONCE, MAIN_CF, entry_names, meaning, one_blank
 
 SERVICES = "/etc/services"
 # What master(8) refuses and postconf only warns of.
 BRACE_WARNINGS = re.compile(r"missing '}' in|syntax error after '}' in")
 TIMED_OUT = 124
-# A fatal error costs Postfix's programs a second of sleep.
-FATAL_AT_ONCE = 16
 EDITS_PER_FILE = 30
-MAIN_CF = "mynetworks = 127.0.0.0/8\nmyhostname = mail.example.test\n"
 
 
 def master_cases(count):
@@ -39,16 +37,6 @@ NO_ASSIGNMENT = "attribute name: "
 
 def lines(text):
     return [line.rstrip(" ") for line in rows(text)]
-
-
-def one_blank(text):
-    """postconf -P, -n and -h print values with one blank for any white space, and none before."""
-    return [re.sub(r"[ \t\r\n]+", " ", line).strip(" ") for line in rows(text)]
-
-
-def entry_names(listing):
-    """name/type of each entry that postconf -M lists."""
-    return ["/".join(line.split()[:2]) for line in rows(listing)]
 
 
 def without_duplicates(listing, parameters):
@@ -215,39 +203,6 @@ def test_broken_values_are_refused(judge, reading):
 
 
 # -- planning
-
-
-def split_words(line):
-    """Words at blanks outside braces, as Postfix splits arguments."""
-    words, word, level = [], "", 0
-    for c in line + " ":
-        if c in " \t\r\n" and level == 0:
-            if word:
-                words.append(word)
-            word = ""
-            continue
-        level = max(0, level + {"{": 1, "}": -1}.get(c, 0))
-        word += c
-    return words
-
-
-def meaning(listing):
-    """The entries as Postfix acts on them: of several -o of one name the last counts."""
-    entries = []
-    for line in rows(listing):
-        words = split_words(line)
-        options, rest = {}, []
-        arguments = iter(words[8:])
-        for word in arguments:
-            if word == "-o":
-                setting = next(arguments, "")
-                options[setting.strip("{").partition("=")[0].strip()] = setting
-            elif re.fullmatch(r"-[A-Za-z]+", word):
-                rest += [f"-{flag}" for flag in word[1:]]
-            else:
-                rest.append(word)
-        entries.append((tuple(words[:8]), tuple(sorted(options.items())), tuple(rest)))
-    return entries
 
 
 def warnings(said, folder):
