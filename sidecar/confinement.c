@@ -13,6 +13,7 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -145,10 +146,14 @@ static const struct {
 	int family, type, protocol; /* -1: any */
 } sockets[] = {
 	{ AF_UNIX, -1, -1 },
-	{ AF_INET, SOCK_STREAM, -1 },
-	{ AF_INET, SOCK_DGRAM, -1 },
-	{ AF_INET6, SOCK_STREAM, -1 },
-	{ AF_INET6, SOCK_DGRAM, -1 },
+	{ AF_INET, SOCK_STREAM, 0 },
+	{ AF_INET, SOCK_STREAM, IPPROTO_TCP }, /* as getaddrinfo(3) has it */
+	{ AF_INET, SOCK_DGRAM, 0 },
+	{ AF_INET, SOCK_DGRAM, IPPROTO_UDP },
+	{ AF_INET6, SOCK_STREAM, 0 },
+	{ AF_INET6, SOCK_STREAM, IPPROTO_TCP },
+	{ AF_INET6, SOCK_DGRAM, 0 },
+	{ AF_INET6, SOCK_DGRAM, IPPROTO_UDP },
 	{ AF_NETLINK, -1, NETLINK_ROUTE },     /* getifaddrs(3) */
 	{ AF_NETLINK, -1, NETLINK_SOCK_DIAG }, /* who holds a port */
 	{ AF_NETLINK, -1, NETLINK_NETFILTER }, /* the gate */
