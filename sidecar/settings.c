@@ -17,7 +17,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-enum { SMTP_TWIN_PORT = 12525, READS_MAX = 8 };
+enum { SMTP_TWIN_PORT = 12525, READS_MAX = 8, TEXT_BYTES_MAX = 2 << 20 };
 
 /* Listeners that are there without being named, in order. */
 static const char *const postfix_default_listeners[] = { "smtp", "submission", "submissions" };
@@ -409,6 +409,8 @@ int settings_fetch(const struct settings_request *request, struct buf *out, stru
 	}
 	if (rc < 0)
 		return error_set(err, rc, "%s", why.msg);
+	if (out->len > TEXT_BYTES_MAX)
+		return error_set(err, -EFBIG, "%s: more than 2 MiB", path);
 	return settings_file_check(path, buf_text(out), out->len,
 				   request->path || rootfs_is_own(request->root), err);
 }

@@ -5,6 +5,7 @@
 #include "patchers/inet_service.h"
 #include "sidecar/settings.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define CONF SETTINGS_DEFAULT_PATH
@@ -394,6 +395,20 @@ static void a_megabyte_of_right_text_is_taken(void **state)
 	unit_expect_once(load_body, &input, "");
 }
 
+/* A ConfigMap holds one megabyte, all files together. */
+static void two_megabytes_are_too_much(void **state)
+{
+	cleanup_buf struct buf text = BUF_INIT, out = BUF_INIT;
+	struct input input = { .sandbox = *state };
+	struct error err = { 0 };
+
+	while (text.len <= 2 << 20)
+		buf_add_text(&text, "# a comment\nresync = 30\n\n");
+	input.text = buf_span(&text);
+	assert_int_equal(load_body(&input, &out, &err), -EFBIG);
+	unit_assert_contains(span_from(err.msg), CONF ": more than 2 MiB");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sandbox_set_up, sandbox_tear_down)
 
 int main(void)
@@ -418,6 +433,7 @@ int main(void)
 		TEST(a_failed_load_leaves_nothing_to_the_next),
 		TEST(noise_is_refused_and_harms_nothing),
 		TEST(a_megabyte_of_right_text_is_taken),
+		TEST(two_megabytes_are_too_much),
 	};
 
 	sandbox_enter_private_mounts();
