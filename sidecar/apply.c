@@ -157,7 +157,7 @@ static int undo_change(const struct survey_request *request, const struct server
 
 /* ---- the gate ---- */
 
-static void say_gate(const struct gate *gate, const struct gate_ports *ports)
+static void say_gate(const struct gate_ports *ports)
 {
 	cleanup_buf struct buf text = BUF_INIT;
 
@@ -168,18 +168,31 @@ static void say_gate(const struct gate *gate, const struct gate_ports *ports)
 	else
 		log_notice("gate: only trusted networks and this host reach the ports %s",
 			   buf_text(&text));
-	if (!gate->is_seen)
-		log_warning("gate: not in force: %s", gate->unseen_because.msg);
 }
 
 /* Before a port opens; the ports that close are guarded as long as they are open. */
 static int guard(struct survey *r, struct error *err)
 {
+	const bool was_seen = r->gate.is_seen;
 	int rc = gate_guard(&r->gate, err);
 
 	if (rc > 0)
-		say_gate(&r->gate, &r->gate.meanwhile);
+		say_gate(&r->gate.meanwhile);
+	if (rc == 0 && was_seen &&
+	    !r->gate.is_seen) /* the kernel does not know all that it takes */
+		log_warning("gate: not in force: %s", r->gate.unseen_because.msg);
 	return rc < 0 ? rc : 0;
+}
+
+void apply_guard_standing(struct survey *r)
+{
+	struct error err;
+	int rc = gate_guard_standing(&r->gate, &err);
+
+	if (rc < 0)
+		log_warning("%s", err.msg);
+	if (rc > 0)
+		say_gate(&r->gate.standing);
 }
 
 /* What is not open any more is not ours to guard. */
@@ -187,12 +200,16 @@ static void settle_gate(struct survey *r)
 {
 	struct error err;
 	const bool was_changed = r->gate.was_changed;
-	int rc = gate_settle(&r->gate, &err);
+	int rc;
 
+	for (size_t i = 0; i < SURVEY_SERVERS; i++)
+		if (r->servers[i].still_open)
+			gate_keep_all(&r->gate);
+	rc = gate_settle(&r->gate, &err);
 	if (rc < 0)
 		log_warning("%s", err.msg);
 	if (rc > 0 && !was_changed)
-		say_gate(&r->gate, &r->gate.then);
+		say_gate(&r->gate.then);
 }
 
 static void restore_gate(struct survey *r)
@@ -342,8 +359,11 @@ static void roll_back(const struct survey_request *request, struct survey *r,
 		else if (w->n_changes[i] == 0)
 			log_notice("%s: its files stay: they were there before",
 				   server->kind->name);
-		else if (follow_reload_back(server, &err) < 0)
+		else if (follow_reload_back(server, &err) < 0) {
+			is_whole = false;
 			log_error("%s: %s", server->kind->name, err.msg);
+		}
+		is_whole = is_whole && !server->still_open;
 	}
 	if (!request->revert)
 		remove_made_directories(request, r);

@@ -19,6 +19,9 @@ struct survey_request;
  */
 int apply_patch(const struct survey_request *request, struct survey *survey, struct error *err);
 
+/* Guard what is open with the files as they are; nothing else of the survey is put in force. */
+void apply_guard_standing(struct survey *survey);
+
 /*
  * Ask the twins of every running server that is not verified yet; nothing is
  * written or reloaded.  0, or what does not answer.

@@ -30,8 +30,8 @@ static int tell(struct server *server, struct error *err)
 	return 0;
 }
 
-/* Not for ever, and not an error. */
-static void await_closed(const struct server *server, const uint16_t *ports, size_t n_ports)
+/* Not for ever, and not an error: see server->still_open. */
+static void await_closed(struct server *server, const uint16_t *ports, size_t n_ports)
 {
 	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
 	size_t at = 0;
@@ -45,8 +45,10 @@ static void await_closed(const struct server *server, const uint16_t *ports, siz
 		if (at < n_ports)
 			nanosleep(&step, NULL);
 	}
-	if (at < n_ports)
-		log_warning("%s: port %u is still open", server->kind->name, ports[at]);
+	if (at == n_ports)
+		return;
+	log_warning("%s: port %u is still open", server->kind->name, ports[at]);
+	server->still_open = true;
 }
 
 int follow_reload(struct server *server, struct error *err)

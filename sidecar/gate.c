@@ -3,6 +3,7 @@
 #include "gate.h"
 
 #include "digest.h"
+#include "listening.h"
 #include "network.h"
 #include "server.h"
 
@@ -15,6 +16,7 @@ void gate_release(struct gate *gate)
 {
 	free(gate->then.items);
 	free(gate->meanwhile.items);
+	free(gate->standing.items);
 	gate_table_release(&gate->before);
 	netlink_close(&gate->netlink);
 	*gate = (struct gate)GATE_INIT;
@@ -22,13 +24,20 @@ void gate_release(struct gate *gate)
 
 /* ---- which ports ---- */
 
+static bool has_port(const uint16_t *ports, size_t n, uint16_t port)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}
+
 static int add_port(struct gate_ports *ports, uint16_t port, struct error *err)
 {
 	uint16_t *items;
 
-	for (size_t i = 0; i < ports->n_items; i++)
-		if (ports->items[i] == port)
-			return 0;
+	if (has_port(ports->items, ports->n_items, port))
+		return 0;
 	items = reallocarray(ports->items, ports->n_items + 1, sizeof(*items));
 	if (!items)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -55,35 +64,88 @@ static int add_ports_of(struct gate *gate, const struct server *server, struct e
 		rc = add_port(&gate->then, server->twins[i].port, err);
 	if (rc == 0 && server->n_changes == 0)
 		rc = add_ports(&gate->then, server->closing, server->n_closing, err);
-	if (rc == 0)
-		rc = add_ports(&gate->meanwhile, server->closing, server->n_closing, err);
 	return rc;
 }
 
-/* Of a server that could not be read nobody knows what it has open: that stays guarded. */
-static int add_known_ports(struct gate *gate, struct error *err)
+static int add_standing_ports(struct gate *gate, const struct server *server, struct error *err)
 {
-	uint16_t known[GATE_TABLE_PORTS_MAX];
-	size_t n = gate_table_ports(&gate->before, known);
+	int rc = add_ports(&gate->standing, server->closing, server->n_closing, err);
 
-	return add_ports(&gate->then, known, n, err);
+	for (size_t i = 0; i < server->n_twins && rc == 0; i++)
+		if (!server->twins[i].is_new)
+			rc = add_port(&gate->standing, server->twins[i].port, err);
+	return rc;
+}
+
+/* Whether the files say what becomes of it: it closes with them, or is a stock port again. */
+static bool is_settled(const struct gate_request *request, uint16_t port)
+{
+	for (size_t i = 0; i < request->n_servers; i++) {
+		const struct server *server = &request->servers[i];
+
+		if (server->n_changes > 0 && has_port(server->closing, server->n_closing, port))
+			return true;
+		for (size_t k = 0; k < server->n_twins; k++)
+			if (server->twins[k].stock_port == port)
+				return true;
+	}
+	return false;
+}
+
+static bool is_listening(const struct listening *seen, uint16_t port)
+{
+	for (size_t i = 0; i < seen->n; i++)
+		if (seen->items[i].port == port)
+			return true;
+	return false;
+}
+
+/*
+ * What is guarded stays so as long as somebody listens there and no file says what
+ * becomes of it; of a server that could not be read nobody knows what it will open.
+ */
+static int add_known_ports(const struct gate_request *request, struct gate *gate,
+			   const uint16_t *known, size_t n, struct error *err)
+{
+	bool is_any_unread = false;
+	struct listening seen;
+	int rc = 0;
+
+	for (size_t i = 0; i < request->n_servers; i++)
+		is_any_unread |= request->servers[i].left_out || request->servers[i].unread;
+	listening_find((struct listening_ports){ known, n }, &seen);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (!is_settled(request, known[i]) &&
+		    (is_any_unread || is_listening(&seen, known[i])))
+			rc = add_port(&gate->then, known[i], err);
+	return rc;
 }
 
 static int find_ports(const struct gate_request *request, struct gate *gate, struct error *err)
 {
+	uint16_t known[GATE_TABLE_PORTS_MAX];
+	size_t n = gate_table_ports(&gate->before, known);
 	int rc = 0;
 
 	if (gate->mode == SETTINGS_GATE_OFF)
 		return 0;
 	for (size_t i = 0; i < request->n_servers && rc == 0; i++) {
-		const struct server *server = &request->servers[i];
-
 		if (!request->revert)
-			rc = add_ports_of(gate, server, err);
-		if (rc == 0 && (server->left_out || (request->revert && request->no_reload)))
-			rc = add_known_ports(gate, err);
+			rc = add_ports_of(gate, &request->servers[i], err);
+		if (rc == 0)
+			rc = add_standing_ports(gate, &request->servers[i], err);
 	}
-	return rc < 0 ? rc : add_ports(&gate->meanwhile, gate->then.items, gate->then.n_items, err);
+	if (rc == 0 && !request->revert)
+		rc = add_known_ports(request, gate, known, n, err);
+	if (rc == 0 && request->revert && request->no_reload)
+		rc = add_ports(&gate->then, known, n, err);
+	if (rc == 0)
+		rc = add_ports(&gate->standing, known, n, err);
+	if (rc == 0)
+		rc = add_ports(&gate->meanwhile, gate->then.items, gate->then.n_items, err);
+	if (rc == 0)
+		rc = add_ports(&gate->meanwhile, gate->standing.items, gate->standing.n_items, err);
+	return rc;
 }
 
 /* ---- what there is ---- */
@@ -110,28 +172,39 @@ static void cannot(struct gate *gate, int rc, const struct error *why)
 			  why->msg);
 }
 
-/* The filter would be ours, and the ports another network's. */
-static bool is_elsewhere(const struct gate_request *request)
+/*
+ * The filter would be ours, and the ports another network's: 1, 0, or a negative errno
+ * when nobody can tell now.
+ */
+static int is_elsewhere(const struct gate_request *request)
 {
 	const struct rootfs *root = &request->host->root;
-	int pid = 0;
+	int pid, rc = 0;
 
 	if (rootfs_is_own(root))
-		return false;
-	for (size_t i = 0; i < request->n_servers && pid == 0; i++)
-		if (request->servers[i].running || request->servers[i].starting)
-			pid = request->servers[i].master.pid;
-	if (pid == 0 && sscanf(root->path, "/proc/%d/root", &pid) != 1)
-		return true;
-	return !network_is_of(pid);
+		return 0;
+	for (size_t i = 0; i < request->n_servers; i++) {
+		const struct server *server = &request->servers[i];
+
+		if (!server->running && !server->starting)
+			continue;
+		rc = network_is_of(server->master.pid);
+		if (rc != -ESRCH) /* else it ended meanwhile */
+			return rc < 0 ? rc : !rc;
+	}
+	if (sscanf(root->path, "/proc/%d/root", &pid) == 1)
+		rc = network_is_of(pid);
+	return rc < 0 && rc != -ESRCH ? rc : rc != 1;
 }
 
 static int see(const struct gate_request *request, struct gate *gate, struct error *err)
 {
 	struct error why;
-	int rc;
+	int rc = is_elsewhere(request);
 
-	if (is_elsewhere(request)) {
+	if (rc < 0)
+		return error_code(err, rc, "gate: which network the servers are in");
+	if (rc > 0) {
 		error_set(&gate->unseen_because, -EXDEV,
 			  "no process of that root shares this network");
 		return 0;
@@ -246,6 +319,17 @@ int gate_guard(struct gate *gate, struct error *err)
 	return rc;
 }
 
+int gate_guard_standing(struct gate *gate, struct error *err)
+{
+	int rc;
+
+	if (!gate->is_seen || gate->standing.n_items == 0 || stands(gate, &gate->standing))
+		return 0;
+	rc = write_plan(gate, &gate->standing, err);
+	gate->is_wanted_now = false;
+	return rc;
+}
+
 void gate_keep_all(struct gate *gate)
 {
 	gate->keeps_all = true;
@@ -263,13 +347,27 @@ int gate_settle(struct gate *gate, struct error *err)
 	return rc;
 }
 
+/* Whether it guarded all that asks for a header by the files of before. */
+static bool was_enough(const struct gate *gate)
+{
+	uint16_t known[GATE_TABLE_PORTS_MAX];
+	size_t n = gate_table_ports(&gate->before, known);
+
+	for (size_t i = 0; i < gate->standing.n_items; i++)
+		if (!has_port(known, n, gate->standing.items[i]))
+			return false;
+	return true;
+}
+
 int gate_restore(struct gate *gate, struct error *err)
 {
+	const struct gate_plan standing = plan_of(gate, &gate->standing);
 	int rc;
 
 	if (!gate->was_changed)
 		return 0;
-	rc = gate_table_restore(&gate->netlink, &gate->before, err);
+	rc = was_enough(gate) ? gate_table_restore(&gate->netlink, &gate->before, err)
+			      : gate_table_write(&gate->netlink, &standing, err);
 	gate->was_changed = rc < 0;
 	gate->is_wanted_now = rc == 0 && stands(gate, at_end(gate));
 	return rc < 0 ? error_wrap(err, rc, "gate") : 0;

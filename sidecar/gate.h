@@ -37,6 +37,7 @@ struct gate {
 	enum settings_gate mode;
 	const struct cidr_list *networks;  /* the settings' */
 	struct gate_ports then, meanwhile; /* to be guarded when all is done, and until then */
+	struct gate_ports standing;        /* what asks for a header by the files as they are */
 	bool keeps_all;                    /* gate_keep_all(): `meanwhile` is for good */
 	bool is_seen;                      /* the kernel told what there is; else: */
 	struct error unseen_because;
@@ -72,13 +73,22 @@ void gate_digest(const struct gate *gate, struct digest_maker *maker);
  */
 int gate_guard(struct gate *gate, struct error *err);
 
-/* A server's files will not be written after all: nothing that closes with them is let go. */
+/*
+ * Guard what is open with the files as they are, when nothing of what is wanted can be
+ * put in force.  Else as gate_guard().
+ */
+int gate_guard_standing(struct gate *gate, struct error *err);
+
+/*
+ * A server's files will not be written after all, or what closes with them has not
+ * closed yet: nothing is let go of.
+ */
 void gate_keep_all(struct gate *gate);
 
 /* Guard what is open when all is done.  1 when the gate had to be changed, or 0. */
 int gate_settle(struct gate *gate, struct error *err);
 
-/* As it was before gate_guard(). */
+/* As it was before gate_guard(), or if it was less then, what guards the files of before. */
 int gate_restore(struct gate *gate, struct error *err);
 
 /* Whether every port that asks for a header is guarded now. */

@@ -231,6 +231,8 @@ static int read_once(struct netlink *netlink, struct gate_table *out, struct err
 
 	if (rc == -ENOENT)
 		return 0;
+	if (rc == -EINVAL) /* so says a kernel without nf_tables of a message that is no batch */
+		return error_set(err, -EOPNOTSUPP, "not supported");
 	if (rc == 0)
 		rc = read_chains(netlink, out, err);
 	return rc < 0 ? rc : ask_rules(netlink, out, err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* gate_watch - hear of it when others change the gate's table. */
+/* gate_watch - hear of it when the gate's table is changed. */
 #include "gate_watch.h"
 
 #include "gate_table.h"
@@ -16,7 +16,7 @@
 enum { HEARD_AT_ONCE_MAX = 64 }; /* then the loop gets its turn */
 
 /* A look of ours has the name that we have. */
-static bool is_ours(struct span generation)
+static bool is_like_ours(struct span generation)
 {
 	char name[PROCESS_NAME_BYTES];
 
@@ -25,29 +25,20 @@ static bool is_ours(struct span generation)
 }
 
 /* Each transaction ends with its generation. */
-static bool is_foreign(struct gate_watch *w, uint16_t type, struct span attributes)
-{
-	bool was_touched = w->is_touched;
-
-	if (type >> 8 != NFNL_SUBSYS_NFTABLES)
-		return false;
-	if ((type & 0xff) == NFT_MSG_NEWGEN) {
-		w->is_touched = false;
-		return was_touched && !is_ours(attributes);
-	}
-	/* The table is the first attribute of everything in it: NFTA_RULE_TABLE and so on. */
-	w->is_touched =
-		was_touched || netlink_is_text(attributes, NFTA_TABLE_NAME, GATE_TABLE_NAME);
-	return false;
-}
-
 static int hear(void *arg, uint16_t type, struct span attributes, struct error *err)
 {
 	struct gate_watch *w = arg;
+	bool was_touched = w->is_touched;
 
 	(void)err;
-	if (is_foreign(w, type, attributes))
-		w->changed(w->arg);
+	if (type >> 8 != NFNL_SUBSYS_NFTABLES)
+		return 0;
+	/* The table is the first attribute of everything in it: NFTA_RULE_TABLE and so on. */
+	w->is_touched =
+		(type & 0xff) != NFT_MSG_NEWGEN &&
+		(was_touched || netlink_is_text(attributes, NFTA_TABLE_NAME, GATE_TABLE_NAME));
+	if ((type & 0xff) == NFT_MSG_NEWGEN && was_touched)
+		w->changed(w->arg, is_like_ours(attributes));
 	return 0;
 }
 
@@ -64,7 +55,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			return;
 		if (rc < 0) { /* -ENOBUFS: some of it is lost */
 			w->is_touched = false;
-			w->changed(w->arg);
+			w->changed(w->arg, false);
 			return;
 		}
 	}

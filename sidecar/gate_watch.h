@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gate_watch - hear of it when others change the gate's table, in an event loop.
+ * gate_watch - hear of it when the gate's table is changed, in an event loop.
  *
  * nftables tells all its changes to whoever has CAP_NET_ADMIN and listens; those
- * to other tables, Fail2ban's say, and our own come to nothing here.
+ * to other tables, Fail2ban's say, come to nothing here.
  */
 #ifndef SIDECAR_GATE_WATCH_H
 #define SIDECAR_GATE_WATCH_H
@@ -15,8 +15,11 @@
 struct event;
 struct event_base;
 
-/* The table was changed by somebody else, or nobody knows whether it was. */
-typedef void gate_watch_changed(void *arg);
+/*
+ * The table was changed, or nobody knows whether it was.  `like_ours`: by who has our name, as
+ * a look of ours has; whether one is at work just now the caller knows.
+ */
+typedef void gate_watch_changed(void *arg, bool like_ours);
 
 struct gate_watch {
 	struct netlink netlink;

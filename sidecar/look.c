@@ -263,6 +263,7 @@ static struct survey_request survey_of(const struct look *look, const struct inp
 		.overrides = &inputs->overrides,
 		.only_running = true,
 		.each_alone = look->fallback_because != NULL,
+		.guard_anyway = look->request->previous->good.len == 0,
 		.watched = digest_watches(look->out),
 		.rehearse = look->request->rehearse,
 		.judged = look->fallback_because ? NULL : look->request->judged,

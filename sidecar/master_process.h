@@ -21,7 +21,10 @@ struct master_process {
 	char sight[MASTER_PROCESS_SIGHT_BYTES];
 };
 
-#define MASTER_PROCESS_INIT { .pidfd = -1 }
+#define MASTER_PROCESS_INIT                                                                        \
+	{                                                                                          \
+		.pidfd = -1                                                                        \
+	}
 
 enum master_process_state {
 	MASTER_PROCESS_NONE,     /* nobody there */

@@ -5,6 +5,7 @@
 #include "process.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,12 +41,14 @@ bool network_is_of_a_node(char *out, size_t size)
 	return found;
 }
 
-bool network_is_of(pid_t pid)
+int network_is_of(pid_t pid)
 {
 	char path[PROCESS_PATH_MAX];
 	struct stat ours, theirs;
 
-	return stat("/proc/self/ns/net", &ours) == 0 &&
-	       stat(process_path(pid, "ns/net", path), &theirs) == 0 &&
-	       ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
+	if (stat("/proc/self/ns/net", &ours) < 0)
+		return -errno;
+	if (stat(process_path(pid, "ns/net", path), &theirs) < 0)
+		return errno == ENOENT ? -ESRCH : errno == EACCES || errno == EPERM ? 0 : -errno;
+	return ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
 }

@@ -13,7 +13,10 @@
  */
 bool network_is_of_a_node(char *out, size_t size);
 
-/* Whether this network namespace is that process's, too; no when that cannot be seen. */
-bool network_is_of(pid_t pid);
+/*
+ * Whether this network namespace is that process's, too: 1, or 0, also when it may not be seen;
+ * -ESRCH when the process is gone, or another negative errno.
+ */
+int network_is_of(pid_t pid);
 
 #endif

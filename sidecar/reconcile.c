@@ -102,7 +102,7 @@ static int recover(const struct survey_request *request, struct error *err)
 	return 0;
 }
 
-int reconcile_run(const struct survey_request *request, struct survey *out, struct error *err)
+static int run(const struct survey_request *request, struct survey *out, struct error *err)
 {
 	struct survey_request again = *request;
 	cleanup_fd int lock_fd = -1;
@@ -132,4 +132,26 @@ int reconcile_run(const struct survey_request *request, struct survey *out, stru
 			rc = 0;
 	}
 	return rc < 0 ? rc : -ESTALE;
+}
+
+/* A container that starts again has the files of before, and a network without a gate. */
+static void guard_anyway(const struct survey_request *request)
+{
+	CLEANUP(survey_release) struct survey r = SURVEY_INIT;
+	struct survey_request alone = *request;
+	cleanup_fd int lock_fd = -1;
+
+	alone.each_alone = true;
+	if (take_lock(request, LOCK_WAIT_MS, &lock_fd, NULL) == 0 &&
+	    survey_take(&alone, &r, NULL) == 0)
+		apply_guard_standing(&r);
+}
+
+int reconcile_run(const struct survey_request *request, struct survey *out, struct error *err)
+{
+	int rc = run(request, out, err);
+
+	if (rc < 0 && request->guard_anyway && !request->rehearse && !out->began)
+		guard_anyway(request);
+	return rc;
 }

@@ -16,7 +16,8 @@ struct survey_request;
  * Survey and, under the lock that keeps two posterns apart, make it so.
  * 1 something was changed, 0 nothing had to be, -EALREADY when it is what
  * request->refused names (nothing is said then), or the reason for which
- * everything is as before.  `out` is the last survey, also on failure.
+ * everything is as before, but for the gate if request->guard_anyway.  `out` is the
+ * last survey, also on failure.
  */
 int reconcile_run(const struct survey_request *request, struct survey *out, struct error *err);
 

@@ -80,6 +80,8 @@ struct server {
 	/* Its files cannot be read, or are refused: they stay, and nothing is asked of it. */
 	bool left_out;
 	struct error left_out_because;
+	bool unread;                  /* it does not run, and its files cannot be read */
+	bool still_open;              /* what closes with its files had not closed in time */
 	struct master_process master; /* when running or starting */
 	struct file_change changes[SERVER_CHANGES_MAX];
 	size_t n_changes;

@@ -104,6 +104,7 @@ static int survey_server(const struct survey_request *request, size_t i, struct 
 		notes_add(&out->notes, NOTE_NOTICE, "%s: not running yet: %s", server->kind->name,
 			  err ? err->msg : "");
 		server_drop_changes(server);
+		server->unread = true;
 		return 0;
 	}
 	if (rc < 0 && rc != -ENOMEM && request->each_alone) {

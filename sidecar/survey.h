@@ -27,6 +27,8 @@ struct survey_request {
 	/* A server whose files cannot be read, or are refused, is left out, for the sake of the
 	 * other. */
 	bool each_alone;
+	/* Even when nothing of this can be had: what the files open already is guarded. */
+	bool guard_anyway;
 	const struct overrides *overrides; /* none of them when reverting */
 	pid_t verified[SURVEY_SERVERS];    /* masters that were proven before */
 	bool must_reload[SURVEY_SERVERS];  /* although no file of it differs */

@@ -94,8 +94,7 @@ static void look_at_all_soon(struct watcher *w)
 
 static void retry_later(struct watcher *w)
 {
-	timer_set(w->retry, settle_retry_ms(RETRY_FIRST_MS, RETRY_LAST_MS, w->failures_in_turn));
-	w->failures_in_turn++;
+	timer_set(w->retry, settle_retry_ms(RETRY_FIRST_MS, RETRY_LAST_MS, w->failures_in_turn++));
 }
 
 /* ---- a look ---- */
@@ -234,9 +233,10 @@ static void on_folders(void *arg, const struct error *err)
 	look_soon(arg);
 }
 
-static void on_gate(void *arg)
+static void on_gate(void *arg, bool like_ours)
 {
-	look_soon(arg);
+	if (!like_ours || !worker_watch_is_busy(&((struct watcher *)arg)->worker))
+		look_soon(arg);
 }
 
 /* One that is on its way stays so, however often there is something else to look at. */

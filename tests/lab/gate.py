@@ -13,9 +13,9 @@ REFUSED_WITHIN_S = 0.7
 LIST_TRIES = 10
 
 
-def nft(host, *arguments, check=True, text=None):
+def nft(host, *arguments, check=True, text=None, program="nft"):
     """Run nft in the network of a host: the machine's program, the host's rules."""
-    return subprocess.run(["nsenter", f"--net=/proc/{host.pid}/ns/net", "nft", *arguments],
+    return subprocess.run(["nsenter", f"--net=/proc/{host.pid}/ns/net", program, *arguments],
                           input=text, text=True, capture_output=True, check=check,
                           timeout=wait.LIMIT_S)
 
@@ -28,6 +28,11 @@ def listed(host, *what):
             break
     done.check_returncode()
     return json.loads(done.stdout)["nftables"]
+
+
+def delete(host, program="nft"):
+    """Take it away, as others may."""
+    nft(host, "delete", "table", *TABLE.split(), program=program)
 
 
 def exists(host):

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""The gate stays before whatever asks for a header, also where postern cannot have its way."""
+import pathlib
+import shutil
+import signal
+
+import pytest
+
+from lab import gate, mailhost, postern, wait
+
+TWINS = mailhost.TWIN_PORTS
+PORTS = set(TWINS.values())
+BROKEN_CONF = "no = configuration\n"
+
+
+@pytest.mark.parametrize("path", ["/etc/postfix/main.cf", mailhost.MASTER_CF,
+                                  "/etc/dovecot/dovecot.conf"])
+def test_when_a_file_is_away(lab, postern_built, path):
+    """As while an editor saves it; the server runs on, and its ports are open."""
+    running, _ = postern.begun(lab.mail)
+    lab.mail.shell(f"mv {path} {path}.away")
+    running.look_at_all()
+    assert gate.ports(lab.mail) == PORTS
+    lab.mail.shell(f"mv {path}.away {path}")
+    running.look_at_all()
+    assert gate.ports(lab.mail) == PORTS
+    running.wait_twins(TWINS)
+
+
+def break_dovecot(mail):
+    mail.write("/etc/dovecot/dovecot.conf",
+               mail.read("/etc/dovecot/dovecot.conf") + "\nbroken {\n")
+
+
+def test_when_the_first_look_is_refused(lab, postern_built):
+    """A container that starts again: the files of before, and a network without a gate."""
+    mail = lab.mail
+    running, _ = postern.begun(mail, 'gate = "require"\n')
+    running.stop()
+    gate.delete(mail)
+    break_dovecot(mail)
+    postern.Postern(mail).start().wait_for(lambda s: s["outcome"] != "current", "the refusal")
+    wait.until(lambda: gate.exists(mail), "the gate")
+    assert gate.ports(mail) >= {TWINS["smtp"], TWINS["submission"], TWINS["submissions"]}
+    assert not gate.lets_in(lab.outsider, mail.address(), TWINS["smtp"])
+
+
+def test_when_what_is_refused_has_nothing_of_ours(lab, postern_built):
+    """No twin is there yet: nothing is guarded that is not ours."""
+    mail = lab.mail
+    break_dovecot(mail)
+    running = postern.Postern(mail)
+    mail.configure_postern(postern.conf())
+    running.start().wait_for(lambda s: s["outcome"] != "current", "the refusal")
+    running.look_at_all()
+    assert not gate.exists(mail)
+
+
+def test_when_a_first_attempt_is_taken_back(lab, postern_built):
+    """The twins of before stand again, and there was no gate before."""
+    mail = lab.mail
+    mail.patch()
+    gate.delete(mail)
+    # A firewall of somebody's that keeps even the host itself out of the new port.
+    gate.nft(mail, "-f", "-", text="""
+        table inet other {
+            chain input {
+                type filter hook input priority 0
+                tcp dport 20143 reject with tcp reset
+            }
+        }
+    """)
+    mail.configure_postern(postern.conf(postern.twins_at(imap=20143)))
+    assert mail.postern("patch", check=False).returncode == 1
+    assert gate.ports(mail) >= PORTS
+    assert not gate.lets_in(lab.outsider, mail.address(), TWINS["submission"])
+
+
+def test_when_a_port_does_not_close(lab, postern_built):
+    """Its master hangs; once the port is closed, it is nobody's business any more."""
+    mail = lab.mail
+    running, _ = postern.begun(mail)
+    mail.signal_master(mailhost.POSTFIX_PID, signal.SIGSTOP)
+    try:
+        mail.configure_postern(postern.conf(
+            "postfix {\n  listener submission { enable = false }\n}\n"))
+        running.wait_line(f"port {TWINS['submission']} is still open")
+        running.look_at_all()
+        assert TWINS["submission"] in mail.listening_ports()
+        assert gate.ports(mail) == PORTS
+    finally:
+        mail.signal_master(mailhost.POSTFIX_PID, signal.SIGCONT)
+    mail.wait_closed([TWINS["submission"]])
+    running.look_at_all()
+    wait.until(lambda: gate.ports(mail) == PORTS - {TWINS["submission"]}, "the port's release")
+
+
+def test_back_from_in_place(lab, postern_built):
+    """The stock ports ask for a header until their servers have been told."""
+    mail = lab.mail
+    mail.configure_postern(postern.conf('mode = "in-place"\n'))
+    running = postern.Postern(mail).start()
+    running.wait_current()
+    mail.configure_postern(postern.conf())
+    running.wait_twins(TWINS)
+    guarded = running.lines("gate: only trusted")[-1]
+    for port in (*mailhost.STOCK_PORTS.values(), *PORTS):
+        assert f" {port}," in f"{guarded},", guarded
+    wait.until(lambda: gate.ports(mail) == PORTS, "the stock ports' release")
+
+
+def test_when_another_has_our_name(lab, postern_built, tmp_path):
+    """nft(8) by the name of our own process: heard all the same."""
+    mail = lab.mail
+    running, _ = postern.begun(mail, "resync = 0\n")
+    copy = tmp_path / pathlib.Path(f"/proc/{running.watcher_pid()}/comm").read_text().strip()
+    shutil.copy(shutil.which("nft"), copy)
+    copy.chmod(0o755)
+    gate.delete(mail, str(copy))
+    wait.until(lambda: gate.exists(mail) and gate.ports(mail) == PORTS, "the gate")
