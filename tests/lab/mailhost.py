@@ -48,9 +48,16 @@ def postern_binary():
 
 
 def libraries_in(root):
-    """Shell text: what a program that is not static needs in another root (tests/sanitized)."""
+    """Shell text: what a program that is not static needs in another root (tests/sanitized).
+
+    The sanitizers read /proc, too.
+    """
     folder = os.environ.get("POSTERN_LIBRARIES")
-    return f"mkdir -p {root}{folder} && mount --bind {folder} {root}{folder}" if folder else ":"
+    if not folder:
+        return ":"
+    inside = f"{root}{folder}"
+    return (f"mountpoint -q {inside} || {{ mkdir -p {inside} {root}/proc && "
+            f"mount --bind {folder} {inside} && mount -t proc proc {root}/proc; }}")
 
 
 class MailHost(host.Host):

@@ -13,7 +13,7 @@ pytest.register_assert_rewrite("lab")
 
 import lab as lab_package  # noqa: E402  (the path above comes first)
 import supervised  # noqa: E402
-from lab import mailhost  # noqa: E402
+from lab import mailhost, sanitizers  # noqa: E402
 
 
 # What nohup and the like ignore, every program below would ignore, too; a handler is not inherited.
@@ -85,6 +85,13 @@ def supervise(postern_built):
     with contextlib.ExitStack() as started:
         yield lambda *command, **how: started.enter_context(
             supervised.Supervised(*command, **how))
+
+
+@pytest.fixture
+def without_leak_check(monkeypatch):
+    """For processes that end without memory, descriptors or leave to make another one."""
+    for name, value in sanitizers.WITHOUT_LEAKS.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(params=[False, True], ids=["sub-reaper", "pid1"])

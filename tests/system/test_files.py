@@ -49,6 +49,8 @@ def test_killed_at_any_moment_the_old_or_the_new_file_is_there(idle_lab, postern
 # -- other editors
 
 GO_ON = "/tmp/go-on"
+# Postfix's editors are as quick as ever beside a program that is slower.
+BREATH_S = 0.1 * (wait.SLOWNESS - 1)
 HAMMER_MASTER = rf"""
 i=0
 while [ $i -lt {EDITS} ] || [ -e {GO_ON} ]; do
@@ -56,6 +58,7 @@ while [ $i -lt {EDITS} ] || [ -e {GO_ON} ]; do
     postconf -P submission/inet/smtpd_client_message_rate_limit=$i || exit 3
     set -- $(postconf -P submission/inet/smtpd_client_message_rate_limit)
     [ "$3" = $i ] || {{ echo "wrote $i, read $3"; exit 4; }}
+    sleep {BREATH_S}
 done
 echo $i
 """
@@ -67,6 +70,7 @@ while [ $i -lt {EDITS // 2} ] || [ -e {GO_ON} ]; do
     i=$((i + 1))
     postconf -e lab_edit_$i=$i || exit 3
     touch -d '5 seconds ago' /etc/postfix/main.cf
+    sleep {BREATH_S}
 done
 echo $i
 """

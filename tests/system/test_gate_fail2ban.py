@@ -52,7 +52,7 @@ def ban_all(mail, failures):
         for i in range(0, TIMES, BATCH):
             mail.run(["fail2ban-client", "set", JAIL, "banip", *all_of_them[i:i + BATCH]])
             wait.until(lambda end=i + BATCH: len(banned(mail)) >= end,
-                       f"{i + BATCH} bans to be in force", within=300, every=0.05)
+                       f"{i + BATCH} bans to be in force", within=wait.slowed(300), every=0.05)
     except BaseException as error:  # told by the test's own thread
         failures.append(error)
 
@@ -87,7 +87,7 @@ def test_neither_loses_a_rule(idle_lab, postern_built):
                threading.Thread(target=watch, args=(mail, stop, failures))]
     for thread in threads:
         thread.start()
-    done = mail.shell(CHANGES, check=False, timeout=400)
+    done = mail.shell(CHANGES, check=False, timeout=wait.slowed(400))
     threads[0].join()
     stop.set()
     threads[1].join()
@@ -99,7 +99,7 @@ def test_neither_loses_a_rule(idle_lab, postern_built):
     # And one goes without the other.
     gate_rules = gate.nft(mail, "--stateless", "list", "table", *gate.TABLE.split()).stdout
     mail.run(["fail2ban-client", "unban", "--all"])
-    wait.until(lambda: not banned(mail), "the bans to be lifted", within=300)
+    wait.until(lambda: not banned(mail), "the bans to be lifted", within=wait.slowed(300))
     server.stop()
     assert gate.nft(mail, "--stateless", "list", "table", *gate.TABLE.split()).stdout == gate_rules
     mail.postern("revert")

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from lab import mailhost
+
 # Stands for postern where the hook is under test: writes down how it is called.
 RECORDER = """#!/bin/bash
 printf '%s\\n' "$*" >>"$CALLS"
@@ -210,7 +212,8 @@ def scratch(postern, tmp_path):
 
 def in_scratch(root, before, *words):
     """In mounts of its own, as an ordinary user without groups."""
-    script_text = f"set -e; {before}\nexec chroot --userspec={NOBODY}:{NOBODY} --groups= . \"$@\""
+    become = f"exec chroot --userspec={NOBODY}:{NOBODY} --groups= . \"$@\""
+    script_text = f"set -e; {mailhost.libraries_in('.')}; {before}\n{become}"
     return subprocess.run(["unshare", "--mount", "sh", "-c", script_text, "sh", "/program", *words],
                           cwd=root, text=True, timeout=LIMIT_S, check=False, capture_output=True)
 

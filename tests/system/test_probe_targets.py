@@ -247,6 +247,7 @@ def prober(patched):
     """The balancer with postern alone in a root folder, as in an image made from scratch."""
     host = patched.balancer
     host.copy_in(mailhost.postern_binary(), "/alone/postern")
+    host.shell(mailhost.libraries_in("/alone"))
     host.write("/alone/etc/resolv.conf", RESOLV_CONF)
     host.write("/alone/etc/hosts", "127.0.0.1 localhost\n10.77.0.10 by-file\nfd77::10 by-file\n")
     return host

@@ -9,7 +9,7 @@ import pytest
 
 import kernel_calls
 import supervised
-from lab import processes, wait
+from lab import processes, sanitizers, wait
 
 pytestmark = pytest.mark.usefixtures("postern_built")
 
@@ -63,7 +63,9 @@ SIGNAL_STATES = {
 
 
 @pytest.mark.parametrize("name", SIGNAL_STATES)
-def test_mask_and_dispositions_are_handed_on(name):
+def test_mask_and_dispositions_are_handed_on(name, monkeypatch):
+    for variable, value in sanitizers.WITHOUT_SIGNALS.items():
+        monkeypatch.setenv(variable, value)
     direct, below = observe(SIGNAL_STATES[name], ["/bin/cat", "/proc/self/status"])
     direct, below = status_fields(direct), status_fields(below)
     for field in ("SigBlk", "SigIgn", "SigCgt", "SigPnd", "ShdPnd"):

@@ -112,7 +112,7 @@ def test_no_memory_after_the_start(supervise, as_init):
     assert run.status() == 128 + signal.SIGKILL
 
 
-def test_what_is_left_is_ended_without_memory(supervise, as_init):
+def test_what_is_left_is_ended_without_memory(supervise, as_init, without_leak_check):
     run = supervise(leaving(), as_init=as_init, stdin=subprocess.PIPE).ready()
     resource.prlimit(run.pid, resource.RLIMIT_AS, (4096, 4096))
     below = processes.descendants(run.pid)
@@ -143,7 +143,8 @@ def test_without_descriptors_the_command_is_missed_by_name(postern_built):
     assert said == "postern: error: run: /doesnotexist: No such file or directory\n"
 
 
-def test_without_descriptors_signals_go_on_and_all_is_ended(supervise, as_init):
+def test_without_descriptors_signals_go_on_and_all_is_ended(supervise, as_init,
+                                                                without_leak_check):
     run = supervise(leaving("sleep 600 & echo ready; read line; exit 3"), as_init=as_init,
                     stdin=subprocess.PIPE).ready()
     resource.prlimit(run.pid, resource.RLIMIT_NOFILE, (3, 3))
@@ -154,7 +155,8 @@ def test_without_descriptors_signals_go_on_and_all_is_ended(supervise, as_init):
     run.wait_said("/proc is of no use")
 
 
-def test_without_descriptors_the_first_process_reaches_every_session(supervise):
+def test_without_descriptors_the_first_process_reaches_every_session(supervise,
+                                                                      without_leak_check):
     run = supervise(leaving(), "--grace", "600", as_init=True, stdin=subprocess.PIPE).ready()
     resource.prlimit(run.pid, resource.RLIMIT_NOFILE, (3, 3))
     run.process.stdin.close()
@@ -183,7 +185,7 @@ def test_the_proc_of_another_namespace_is_not_believed(supervise):
 
 # -- processes
 
-def test_no_process_for_the_watching(supervise):
+def test_no_process_for_the_watching(supervise, without_leak_check):
     """CMD is started and served; the other is tried again and again, with longer waits."""
     run = supervise(["/bin/sleep", "60"],
                     before=lambda: kernel_calls.refuse_fork(errno.EAGAIN))
