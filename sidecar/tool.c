@@ -131,7 +131,8 @@ static bool listen_to(int fd, int pidfd, struct buf *said, int64_t deadline_ms)
 			continue;
 		if (n <= 0)
 			return false;
-		if (!ready[0].revents)
+		/* What it said last may have come when that end had been looked at. */
+		if (!ready[0].revents && poll(ready, 1, 0) <= 0)
 			return true;
 		got = read(fd, bytes, sizeof(bytes));
 		if (got > 0)

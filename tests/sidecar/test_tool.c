@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -89,6 +90,42 @@ static void what_it_says_on_standard_error_is_added(void **state)
 	buf_add_text(&said, "before ");
 	assert_int_equal(run_script(&s->own, "printf after >&2", &said, NULL), 0);
 	unit_assert_span(buf_span(&said), span_from("before after"));
+}
+
+/* When set, the next poll(2) of two looked at the first before the words came, and found none. */
+static bool words_come_late;
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	int found = __real_poll(fds, n, timeout_ms);
+
+	if (words_come_late && n == 2 && fds[0].revents && fds[1].revents) {
+		words_come_late = false;
+		fds[0].revents = 0;
+		found--;
+	}
+	return found;
+}
+
+static void its_last_words_are_heard_when_its_end_is_seen_first(void **state)
+{
+	static const char *const argv[] = { "sh", "-c", "echo why >&2; exit 3", NULL };
+	const struct sandbox *s = *state;
+	cleanup_buf struct buf said = BUF_INIT;
+	struct error err = { 0 };
+	struct pollfd ended;
+	struct tool tool;
+
+	assert_int_equal(tool_start(&s->own, argv, &tool, &err), 0);
+	ended = (struct pollfd){ .fd = tool.pidfd, .events = POLLIN };
+	assert_int_equal(__real_poll(&ended, 1, TOOL_LIMIT_MS), 1);
+	words_come_late = true;
+	assert_int_equal(tool_finish(&tool, &said, &err), 3);
+	assert_false(words_come_late);
+	unit_assert_span(buf_span(&said), span_from("why\n"));
 }
 
 static void it_may_say_more_than_is_kept_without_being_held_up(void **state)
@@ -354,6 +391,7 @@ int main(void)
 		TEST(a_signal_that_ends_it_is_returned_as_a_shell_does),
 		TEST(two_run_at_once),
 		TEST(what_it_says_on_standard_error_is_added),
+		TEST(its_last_words_are_heard_when_its_end_is_seen_first),
 		TEST(it_may_say_more_than_is_kept_without_being_held_up),
 		TEST(a_missing_program_is_said),
 		TEST(its_surroundings_are_plain),
