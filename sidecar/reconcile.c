@@ -4,6 +4,7 @@
 
 #include "apply.h"
 #include "log.h"
+#include "monotonic.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "settings.h"
@@ -39,6 +40,7 @@ static int take_lock(const struct survey_request *request, int wait_ms, int *out
 {
 	const struct host *host = request->host;
 	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
+	const int64_t deadline_ms = monotonic_ms() + wait_ms;
 	int rc = rootfs_make_directory(&host->root, "/run", 0755, err);
 	cleanup_fd int fd = -1;
 
@@ -56,15 +58,14 @@ static int take_lock(const struct survey_request *request, int wait_ms, int *out
 			      O_RDWR | O_CREAT | O_NOFOLLOW, 0600, err);
 	if (fd < 0)
 		return fd;
-	for (int waited = 0; waited <= wait_ms; waited += LOCK_STEP_MS) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-			*out_fd = steal_fd(&fd);
-			server_remove_candidates(host); /* of whoever was killed */
-			return 0;
-		}
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (monotonic_ms() >= deadline_ms)
+			return error_set(err, -ETIMEDOUT, "another postern is at work here");
 		nanosleep(&step, NULL);
 	}
-	return error_set(err, -ETIMEDOUT, "another postern is at work here");
+	*out_fd = steal_fd(&fd);
+	server_remove_candidates(host); /* of whoever was killed */
+	return 0;
 }
 
 /* 0 when the file is whole, also when there is none. */

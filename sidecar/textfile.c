@@ -2,6 +2,7 @@
 /* textfile - replace a file crash-safely; textfile_read.c reads one. */
 #include "textfile.h"
 
+#include "monotonic.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "rootfs.h"
@@ -70,25 +71,26 @@ static void swap_release(struct swap *s)
 	rootfs_place_release(&s->lock);
 }
 
-/* `waited_ms` goes on from one holder to the next: they may take turns for ever. */
-static int wait_for_lock(int fd, const char *path, int *waited_ms, struct error *err)
+static int wait_for_lock(int fd, const char *path, int64_t deadline_ms, struct error *err)
 {
 	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
 
-	for (; *waited_ms < LOCK_WAIT_MS; *waited_ms += LOCK_STEP_MS) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return error_errno(err, "lock %s", path);
+		if (monotonic_ms() >= deadline_ms)
+			return error_set(err, -ETIMEDOUT, "%s: another program holds the lock",
+					 path);
 		nanosleep(&step, NULL);
 	}
-	return error_set(err, -ETIMEDOUT, "%s: another program holds the lock", path);
+	return 0;
 }
 
 /* Take the lock; a holder that renamed the file away leaves us an orphan: again. */
 static int take_lock(struct swap *s)
 {
-	int waited_ms = 0;
+	/* From one holder to the next: they may take turns for ever. */
+	const int64_t deadline_ms = monotonic_ms() + LOCK_WAIT_MS;
 
 	for (int tries = 0; tries < LOCK_TRIES_MAX; tries++) {
 		cleanup_fd int fd = rootfs_open_file_at(
@@ -98,7 +100,7 @@ static int take_lock(struct swap *s)
 
 		if (fd < 0)
 			return fd;
-		rc = wait_for_lock(fd, s->lock.path, &waited_ms, s->err);
+		rc = wait_for_lock(fd, s->lock.path, deadline_ms, s->err);
 		if (rc < 0)
 			return rc;
 		if (fstat(fd, &ours) < 0)
