@@ -224,8 +224,8 @@ def test_resync_that_is_set_later(lab, postern_built):
     source.write(postern.conf("resync = 1\n"))
     looks = running.wait_current()["counts"]["looks"]
     running.wait_for(lambda s: s["counts"]["looks"] >= looks + 4, "four more looks")
-    source.write(postern.conf("resync = 0\n# none\n"))
     digest = running.status()["hash"]
+    source.write(postern.conf("resync = 0\n# none\n"))
     running.wait_for(lambda s: s["hash"] != digest, "the last text")
     running.look_at_all()
     wait.until(lambda: sleeps_without_limit(running.watcher_pid()), "a sleep without a limit")
