@@ -398,7 +398,7 @@ static void prepare(struct supervisor *s)
 {
 	signal_state_block_all();
 	s->is_init = getpid() == 1;
-	if (!s->is_init && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+	if (!s->is_init && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		log_warning("run: neither PID 1 nor able to be a sub-reaper: orphans are not "
 			    "reaped: %s",
 			    strerror(errno));
