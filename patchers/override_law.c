@@ -224,8 +224,9 @@ int override_file(const struct override_file_request *request, struct override_v
 	struct override_decision decision;
 	int rc = request->wanted.exists ? check_nul(request->wanted.text, err) : 0;
 
-	if (rc == 0)
-		rc = override_decide(&sight, request->before, &decision, after, notes, err);
+	if (rc < 0)
+		return rc;
+	rc = override_decide(&sight, request->before, &decision, after, notes, err);
 	if (rc < 0)
 		return rc;
 	*out = request->now;

@@ -258,8 +258,11 @@ static int add_rules(scmp_filter_ctx filter)
 /* A number with anything in the upper half is another's: then more is refused than need be. */
 static int add_unless_first_is(scmp_filter_ctx filter, int call, pid_t number)
 {
-	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 1,
-				SCMP_CMP64(0, SCMP_CMP_NE, (uint32_t)number));
+	const struct scmp_arg_cmp other = { .arg = 0,
+					    .op = SCMP_CMP_NE,
+					    .datum_a = (uint32_t)number };
+
+	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 1, other);
 }
 
 /*
