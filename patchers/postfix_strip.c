@@ -95,8 +95,10 @@ static struct span cut_for(const struct master_cf_entry *entry, const struct mas
 	const char *after = forward_over_blanks(end, span_end(entry->raw));
 	bool ends_line = after == span_end(entry->raw) || *after == '\n' || *after == '\r';
 
-	if (!ends_line)
+	if (!ends_line && (*after != '#' || before == entry->raw.data || before[-1] != '\n'))
 		return span_between(start, after);
+	if (!ends_line) /* a line that began so would be a comment: on with the line before */
+		return span_between(before - 1, after - 1);
 	if (before > entry->raw.data && before[-1] == '\n') {
 		before--;
 		if (before > entry->raw.data && before[-1] == '\r' &&

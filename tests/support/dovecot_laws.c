@@ -30,6 +30,15 @@ static bool any_may_run_on(const struct dovecot_conf *conf)
 	return false;
 }
 
+/* Then a drop-in that comes between two files changes what a line of the one is. */
+static bool any_file_may_run_on(const struct bundle *tree)
+{
+	for (size_t i = 0; i < tree->n_files; i++)
+		if (may_run_on(tree->files[i].text))
+			return true;
+	return false;
+}
+
 static bool text_ends(const char *text, const char *tail)
 {
 	size_t n = strlen(text), n_tail = strlen(tail);
@@ -127,7 +136,7 @@ static const char *drop_in_broken(struct bundle *tree, const struct dovecot_plan
 
 	if (broken || plan->n_twins == 0)
 		return broken;
-	if (may_run_on(main_file->text))
+	if (any_file_may_run_on(tree))
 		return NULL;
 	if (dovecot_conf_read(&source, DOVECOT_MAIN, overlays, 2, &conf, NULL) < 0)
 		return "the configuration cannot be read with the drop-in in place";
