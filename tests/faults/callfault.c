@@ -138,12 +138,12 @@ static void read_name(pid_t pid, char out[NAME_BYTES])
 /* Whether a call is number `at`, or, of that name, the first one from there on. */
 static bool is_call(const struct task *task, unsigned at, const char *of)
 {
-	if (!of || !*of)
-		return task->n == at;
-	return task->n >= at && strcmp(callfault_call_name(task->entry.entry.nr), of) == 0;
+	return !of || !*of ? task->n == at
+			   : task->n >= at &&
+				     strcmp(callfault_call_name(task->entry.entry.nr), of) == 0;
 }
 
-/* Whether the control file's fault is for this call. */
+/* Whether the control file's fault is for it. */
 static bool is_meant(const struct task *task)
 {
 	const struct control *c = t.control;
@@ -474,20 +474,16 @@ static bool parse_option(char ***argv)
 	}
 	if (strcmp(name, "--at") == 0)
 		return sscanf(*(*argv)++, "%d.%u", &t.at_process, &t.at_call) == 2;
-	if (strcmp(name, "--of") == 0) {
-		t.of = *(*argv)++;
-		return true;
-	}
+	if (strcmp(name, "--of") == 0)
+		return (t.of = *(*argv)++) != NULL;
 	return strcmp(name, "--do") == 0 && parse_action(*(*argv)++);
 }
 
 int main(int argc, char **argv)
 {
 	int result;
-
 	(void)argc;
-	argv++;
-	while (*argv && strncmp(*argv, "--", 2) == 0)
+	for (argv++; *argv && strncmp(*argv, "--", 2) == 0;)
 		if (!parse_option(&argv)) {
 			fprintf(stderr, "callfault: wrong option\n");
 			return FAILED;
