@@ -70,14 +70,19 @@ static bool option_is_ours(const struct master_cf_arg *arg)
 /* From `p` back over blanks on the same line. */
 static const char *back_over_blanks(const char *p, const char *start)
 {
-	while (p > start && (p[-1] == ' ' || p[-1] == '\t'))
+	while (p > start && p[-1] != '\n' && postfix_lines_is_space(p[-1]))
 		p--;
 	return p;
 }
 
+static bool ends_line(const char *p, const char *end)
+{
+	return p == end || *p == '\n' || (*p == '\r' && (p + 1 == end || p[1] == '\n'));
+}
+
 static const char *forward_over_blanks(const char *p, const char *end)
 {
-	while (p < end && (*p == ' ' || *p == '\t'))
+	while (!ends_line(p, end) && postfix_lines_is_space(*p))
 		p++;
 	return p;
 }
@@ -88,17 +93,18 @@ static const char *forward_over_blanks(const char *p, const char *end)
  * the entry's last word goes as it came; else with the blanks beside them.
  */
 static struct span cut_for(const struct master_cf_entry *entry, const struct master_cf_word *first,
-			   const struct master_cf_word *last)
+			   const struct master_cf_word *last, bool *joins)
 {
 	const char *start = first->raw.data, *end = span_end(last->raw);
 	const char *before = back_over_blanks(start, entry->raw.data);
 	const char *after = forward_over_blanks(end, span_end(entry->raw));
-	bool ends_line = after == span_end(entry->raw) || *after == '\n' || *after == '\r';
+	const bool is_last = ends_line(after, span_end(entry->raw));
 
-	if (!ends_line && (*after != '#' || before == entry->raw.data || before[-1] != '\n'))
-		return span_between(start, after);
-	if (!ends_line) /* a line that began so would be a comment: on with the line before */
+	*joins = !is_last && *after == '#' && before > entry->raw.data && before[-1] == '\n';
+	if (*joins) /* a line that began so would be a comment: on with the line before */
 		return span_between(before - 1, after - 1);
+	if (!is_last)
+		return span_between(start, after);
 	if (before > entry->raw.data && before[-1] == '\n') {
 		before--;
 		if (before > entry->raw.data && before[-1] == '\r' &&
@@ -108,7 +114,20 @@ static struct span cut_for(const struct master_cf_entry *entry, const struct mas
 	return span_between(before, end);
 }
 
-/* An entry of the owner's, without the options that in-place mode added. */
+/* Whether the last line is none of the entry's words: what goes on with it is lost. */
+static bool ends_in_comment(const struct buf *out)
+{
+	struct span text = buf_span(out);
+	const char *newline = text.len > 0 ? memrchr(text.data, '\n', text.len) : NULL;
+	struct span line = newline ? span_between(newline + 1, span_end(text)) : text;
+
+	return postfix_lines_is_ignored(line);
+}
+
+/*
+ * An entry of the owner's, without the options that in-place mode added.  One that could
+ * only go with something else of the owner's stays.
+ */
 static void add_stock_entry(struct buf *out, const struct master_cf_entry *entry)
 {
 	struct master_cf_args at = { 0 };
@@ -117,13 +136,18 @@ static void add_stock_entry(struct buf *out, const struct master_cf_entry *entry
 
 	while (master_cf_next_arg(entry, &at, &arg)) {
 		struct span cut;
+		bool joins;
 
 		if (!option_is_ours(&arg))
 			continue;
 		cut = cut_for(entry, &entry->words[arg.first_word],
-			      &entry->words[arg.first_word + arg.n_words - 1]);
-		if (cut.data > kept)
+			      &entry->words[arg.first_word + arg.n_words - 1], &joins);
+		if (cut.data > kept) {
 			buf_add(out, span_between(kept, cut.data));
+			kept = cut.data;
+		}
+		if (joins && ends_in_comment(out))
+			continue;
 		if (span_end(cut) > kept)
 			kept = span_end(cut);
 	}
