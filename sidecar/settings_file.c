@@ -379,11 +379,23 @@ static cfg_t *start(const char *path, const char *text, struct error *why)
 	return cfg;
 }
 
+static int text_error(const char *path, const char *text, const char *at, const char *why,
+		      struct error *err)
+{
+	unsigned line = 1;
+
+	for (const char *p = text; p < at; p++)
+		line += *p == '\n';
+	return error_set(err, -EINVAL, "%s:%u: %s", path, line, why);
+}
+
 int settings_file_parse(const char *path, const char *text, struct cfg_t **out, struct error *err)
 {
 	struct error why = { 0 };
 	cfg_t *cfg;
-	int rc = headroom_make(HEADROOM_BYTES + strlen(text) * HEADROOM_BYTES_A_BYTE, err);
+	const char *star = settings_text_find_star(text);
+	int rc = star ? text_error(path, text, star, "\"*\" outside of quotes", err)
+		      : headroom_make(HEADROOM_BYTES + strlen(text) * HEADROOM_BYTES_A_BYTE, err);
 
 	if (rc < 0)
 		return rc;
@@ -407,16 +419,6 @@ int settings_file_parse(const char *path, const char *text, struct cfg_t **out, 
 		rc = error_set(err, -EINVAL, "%s", why.msg);
 	cfg_free(cfg);
 	return rc;
-}
-
-static int text_error(const char *path, const char *text, const char *at, const char *why,
-		      struct error *err)
-{
-	unsigned line = 1;
-
-	for (const char *p = text; p < at; p++)
-		line += *p == '\n';
-	return error_set(err, -EINVAL, "%s:%u: %s", path, line, why);
 }
 
 int settings_file_check(const char *path, const char *text, size_t len, bool is_own,

@@ -5,26 +5,18 @@
 #include <stdbool.h>
 #include <string.h>
 
-static char *blank_until(char *p, const char *end)
-{
-	for (; p < end; p++)
-		if (*p != '\n')
-			*p = ' ';
-	return p;
-}
-
 /* Behind a variable of the environment, which may hold quotes and the rest. */
-static char *skip_variable(char *p)
+static const char *skip_variable(const char *p)
 {
-	char *end = strncmp(p, "${", 2) == 0 ? strchr(p, '}') : NULL;
+	const char *end = strncmp(p, "${", 2) == 0 ? strchr(p, '}') : NULL;
 
 	return end ? end + 1 : NULL;
 }
 
 /* Behind a string; a backslash takes the next byte along. */
-static char *skip_string(char *p)
+static const char *skip_string(const char *p)
 {
-	char quote = *p++, *behind;
+	const char quote = *p++, *behind;
 
 	while (*p && *p != quote) {
 		behind = quote == '"' ? skip_variable(p) : NULL;
@@ -42,28 +34,54 @@ static bool begins_word(const char *text, const char *p)
 	return p == text || strchr(" \t\r\n{}(),=", p[-1]);
 }
 
-/* Behind a comment that begins here; NULL: none does, or one without an end. */
-static char *skip_comment(const char *text, char *p)
+/* Behind a comment that begins here, be it ended or not; NULL: none does. */
+static const char *skip_comment(const char *text, const char *p, bool *is_ended)
 {
-	char *end;
+	const char *end;
 
+	*is_ended = true;
 	if (*p == '#' || (strncmp(p, "//", 2) == 0 && begins_word(text, p)))
-		return blank_until(p, p + strcspn(p, "\n"));
+		return p + strcspn(p, "\n");
 	if (strncmp(p, "/*", 2) != 0 || !begins_word(text, p))
 		return NULL;
 	end = strstr(p + 2, "*/");
-	return end ? blank_until(p, end + 2) : p + strlen(p);
+	*is_ended = end != NULL;
+	return end ? end + 2 : p + strlen(p);
+}
+
+/* Behind a string or variable that begins here; NULL: none does. */
+static const char *skip_quoted(const char *p)
+{
+	return *p == '"' || *p == '\'' ? skip_string(p) : skip_variable(p);
 }
 
 void settings_text_blank_comments(char *text)
 {
-	char *p = text;
+	for (char *p = text; *p;) {
+		const char *behind = skip_quoted(p), *end;
+		bool is_ended;
 
-	while (*p) {
-		char *behind = *p == '"' || *p == '\'' ? skip_string(p) : skip_variable(p);
+		end = behind ? NULL : skip_comment(text, p, &is_ended);
+		for (char *byte = p; end && is_ended && byte < end; byte++)
+			if (*byte != '\n')
+				*byte = ' ';
+		if (end)
+			behind = end;
+		p = behind ? text + (behind - text) : p + 1;
+	}
+}
+
+const char *settings_text_find_star(const char *text)
+{
+	for (const char *p = text; *p;) {
+		const char *behind = skip_quoted(p);
+		bool is_ended;
 
 		if (!behind)
-			behind = skip_comment(text, p);
+			behind = skip_comment(text, p, &is_ended);
+		if (!behind && *p == '*')
+			return p;
 		p = behind ? behind : p + 1;
 	}
+	return NULL;
 }

@@ -14,4 +14,10 @@
  */
 void settings_text_blank_comments(char *text);
 
+/*
+ * The first '*' outside of quotes and comments, or NULL: libconfuse would read on as if
+ * it were not there, and "listen = *:9090" would have another value.
+ */
+const char *settings_text_find_star(const char *text);
+
 #endif
