@@ -70,7 +70,7 @@ static bool option_is_ours(const struct master_cf_arg *arg)
 /* From `p` back over blanks on the same line. */
 static const char *back_over_blanks(const char *p, const char *start)
 {
-	while (p > start && p[-1] != '\n' && postfix_lines_is_space(p[-1]))
+	while (p > start && p[-1] != '\n' && postfix_lines_is_blank(p[-1]))
 		p--;
 	return p;
 }
@@ -82,7 +82,7 @@ static bool ends_line(const char *p, const char *end)
 
 static const char *forward_over_blanks(const char *p, const char *end)
 {
-	while (!ends_line(p, end) && postfix_lines_is_space(*p))
+	while (!ends_line(p, end) && postfix_lines_is_blank(*p))
 		p++;
 	return p;
 }
@@ -93,17 +93,13 @@ static const char *forward_over_blanks(const char *p, const char *end)
  * the entry's last word goes as it came; else with the blanks beside them.
  */
 static struct span cut_for(const struct master_cf_entry *entry, const struct master_cf_word *first,
-			   const struct master_cf_word *last, bool *joins)
+			   const struct master_cf_word *last)
 {
 	const char *start = first->raw.data, *end = span_end(last->raw);
 	const char *before = back_over_blanks(start, entry->raw.data);
 	const char *after = forward_over_blanks(end, span_end(entry->raw));
-	const bool is_last = ends_line(after, span_end(entry->raw));
 
-	*joins = !is_last && *after == '#' && before > entry->raw.data && before[-1] == '\n';
-	if (*joins) /* a line that began so would be a comment: on with the line before */
-		return span_between(before - 1, after - 1);
-	if (!is_last)
+	if (!ends_line(after, span_end(entry->raw)))
 		return span_between(start, after);
 	if (before > entry->raw.data && before[-1] == '\n') {
 		before--;
@@ -114,14 +110,38 @@ static struct span cut_for(const struct master_cf_entry *entry, const struct mas
 	return span_between(before, end);
 }
 
-/* Whether the last line is none of the entry's words: what goes on with it is lost. */
-static bool ends_in_comment(const struct buf *out)
+/* Whether what follows on the line would be lost at the start of one: a comment, or nothing. */
+static bool is_lost_at_start(const char *from, const char *end)
 {
-	struct span text = buf_span(out);
-	const char *newline = text.len > 0 ? memrchr(text.data, '\n', text.len) : NULL;
-	struct span line = newline ? span_between(newline + 1, span_end(text)) : text;
+	struct span rest = span_between(forward_over_blanks(from, end), end);
 
-	return postfix_lines_is_ignored(line);
+	return !ends_line(rest.data, end) && postfix_lines_is_ignored(span_take_line(&rest));
+}
+
+/*
+ * Behind blanks at the start of a line: go on with the line before.  False when that is a
+ * comment, or nothing.
+ */
+static bool leave_line_start(struct buf *out)
+{
+	size_t at = out->len;
+	struct span before;
+	const char *newline;
+
+	while (at > 0 && out->data[at - 1] != '\n' && postfix_lines_is_blank(out->data[at - 1]))
+		at--;
+	if (at == 0 || out->data[at - 1] != '\n')
+		return true;
+	before = span_make(out->data, at - 1);
+	newline = before.len > 0 ? memrchr(before.data, '\n', before.len) : NULL;
+	if (newline)
+		before = span_between(newline + 1, span_end(before));
+	if (postfix_lines_is_ignored(before))
+		return false;
+	out->data[at - 1] = ' ';
+	out->data[at] = '\0';
+	out->len = at;
+	return true;
 }
 
 /*
@@ -136,17 +156,16 @@ static void add_stock_entry(struct buf *out, const struct master_cf_entry *entry
 
 	while (master_cf_next_arg(entry, &at, &arg)) {
 		struct span cut;
-		bool joins;
 
 		if (!option_is_ours(&arg))
 			continue;
 		cut = cut_for(entry, &entry->words[arg.first_word],
-			      &entry->words[arg.first_word + arg.n_words - 1], &joins);
+			      &entry->words[arg.first_word + arg.n_words - 1]);
 		if (cut.data > kept) {
 			buf_add(out, span_between(kept, cut.data));
 			kept = cut.data;
 		}
-		if (joins && ends_in_comment(out))
+		if (is_lost_at_start(span_end(cut), span_end(entry->raw)) && !leave_line_start(out))
 			continue;
 		if (span_end(cut) > kept)
 			kept = span_end(cut);
