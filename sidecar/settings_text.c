@@ -31,7 +31,7 @@ static const char *skip_string(const char *p)
 /* A slash within a word begins no comment. */
 static bool begins_word(const char *text, const char *p)
 {
-	return p == text || strchr(" \t\r\n{}(),=", p[-1]);
+	return p == text || strchr(" \t\r\n{}(),=\"'", p[-1]);
 }
 
 /* Behind a comment that begins here, be it ended or not; NULL: none does. */
