@@ -8,6 +8,8 @@
 #include "postfix_lines.h"
 #include "postfix_twins.h"
 
+#include <errno.h>
+
 /* "#10587 inet ...": the first line of a service, commented out. */
 static bool is_commented_service(struct span line)
 {
@@ -146,13 +148,14 @@ static bool leave_line_start(struct buf *out)
 
 /*
  * An entry of the owner's, without the options that in-place mode added.  One that could
- * only go with something else of the owner's stays.
+ * only go with something else of the owner's stays.  Returns whether any went.
  */
-static void add_stock_entry(struct buf *out, const struct master_cf_entry *entry)
+static bool add_stock_entry(struct buf *out, const struct master_cf_entry *entry)
 {
 	struct master_cf_args at = { 0 };
 	struct master_cf_arg arg;
 	const char *kept = entry->raw.data;
+	bool cut_any = false;
 
 	while (master_cf_next_arg(entry, &at, &arg)) {
 		struct span cut;
@@ -169,8 +172,10 @@ static void add_stock_entry(struct buf *out, const struct master_cf_entry *entry
 			continue;
 		if (span_end(cut) > kept)
 			kept = span_end(cut);
+		cut_any = true;
 	}
 	buf_add(out, span_between(kept, span_end(entry->raw)));
+	return cut_any;
 }
 
 /* Comment and blank lines between entries. */
@@ -191,8 +196,9 @@ static void add_gap(struct buf *out, struct span gap, size_t *unended_at)
 	}
 }
 
-static int strip(struct span master_cf, enum master_cf_rules rules, struct buf *out,
-		 struct error *err)
+/* *again: an entry ends earlier now, and may be told to be ours by what is left of it. */
+static int strip_once(struct span master_cf, enum master_cf_rules rules, struct buf *out,
+		      bool *again, struct error *err)
 {
 	CLEANUP(master_cf_release) struct master_cf cf = { 0 };
 	const char *at = master_cf.data;
@@ -205,8 +211,8 @@ static int strip(struct span master_cf, enum master_cf_rules rules, struct buf *
 		const struct master_cf_entry *entry = &cf.entries[i];
 
 		add_gap(out, span_between(at, entry->raw.data), &unended_at);
-		if (!postfix_marks_entry_is_ours(entry))
-			add_stock_entry(out, entry);
+		if (!postfix_marks_entry_is_ours(entry) && add_stock_entry(out, entry))
+			*again = true;
 		at = span_end(entry->raw);
 	}
 	add_gap(out, span_between(at, span_end(master_cf)), &unended_at);
@@ -214,6 +220,33 @@ static int strip(struct span master_cf, enum master_cf_rules rules, struct buf *
 	/* The newline we put before our comment, unless something follows it now. */
 	if (unended_at > 0 && unended_at == out->len && out->data[out->len - 1] == '\n')
 		out->data[--out->len] = '\0';
+	return buf_check(out, err);
+}
+
+static int strip(struct span master_cf, enum master_cf_rules rules, struct buf *out,
+		 struct error *err)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	bool again = false;
+	int rc = strip_once(master_cf, rules, &text, &again, err);
+
+	if (rc < 0)
+		return rc;
+	while (again) {
+		cleanup_buf struct buf next = BUF_INIT;
+
+		again = false;
+		rc = strip_once(buf_span(&text), rules, &next, &again, NULL);
+		/* What somebody wrote behind the prefix of adopted lines may be anything. */
+		if (rc == -EINVAL)
+			break;
+		if (rc < 0)
+			return error_set(err, rc, "out of memory");
+		buf_release(&text);
+		text = next;
+		next = (struct buf)BUF_INIT;
+	}
+	buf_add(out, buf_span(&text));
 	return buf_check(out, err);
 }
 
