@@ -5,6 +5,7 @@
 #include "digest.h"
 #include "listening.h"
 #include "network.h"
+#include "report.h"
 #include "server.h"
 
 #include <errno.h>
@@ -121,10 +122,26 @@ static int add_known_ports(const struct gate_request *request, struct gate *gate
 	return rc;
 }
 
+/*
+ * What the table guards, and what it guarded after the look before, as many as there is room
+ * for: somebody may have deleted it.
+ */
+static size_t find_known_ports(const struct gate_request *request, const struct gate *gate,
+			       uint16_t known[GATE_TABLE_PORTS_MAX])
+{
+	const struct report *before = request->before;
+	size_t n = gate_table_ports(&gate->before, known);
+
+	for (size_t i = 0; before && i < before->n_guarded && n < GATE_TABLE_PORTS_MAX; i++)
+		if (!has_port(known, n, before->guarded[i]))
+			known[n++] = before->guarded[i];
+	return n;
+}
+
 static int find_ports(const struct gate_request *request, struct gate *gate, struct error *err)
 {
 	uint16_t known[GATE_TABLE_PORTS_MAX];
-	size_t n = gate_table_ports(&gate->before, known);
+	size_t n = find_known_ports(request, gate, known);
 	int rc = 0;
 
 	if (gate->mode == SETTINGS_GATE_OFF)
@@ -378,6 +395,16 @@ int gate_restore(struct gate *gate, struct error *err)
 bool gate_is_in_force(const struct gate *gate)
 {
 	return gate->is_wanted_now && at_end(gate)->n_items > 0;
+}
+
+size_t gate_ports_at_end(const struct gate *gate, uint16_t *out, size_t room)
+{
+	const struct gate_ports *ports = at_end(gate);
+	size_t n = 0;
+
+	for (; gate->is_seen && n < ports->n_items && n < room; n++)
+		out[n] = ports->items[n];
+	return n;
 }
 
 void gate_describe(const struct gate *gate, struct buf *out)

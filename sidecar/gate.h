@@ -17,6 +17,7 @@
 
 struct digest_maker;
 struct host;
+struct report;
 struct server;
 
 struct gate_request {
@@ -24,8 +25,9 @@ struct gate_request {
 	const struct settings *settings;
 	const struct server *servers; /* surveyed */
 	size_t n_servers;
-	bool revert;    /* none is wanted */
-	bool no_reload; /* and servers keep open what they have open */
+	const struct report *before; /* what was guarded may be open still; may be NULL */
+	bool revert;                 /* none is wanted */
+	bool no_reload;              /* and servers keep open what they have open */
 };
 
 struct gate_ports {
@@ -93,6 +95,9 @@ int gate_restore(struct gate *gate, struct error *err);
 
 /* Whether every port that asks for a header is guarded now. */
 bool gate_is_in_force(const struct gate *gate);
+
+/* The ports that are guarded when all is done, at most `room` of them: how many. */
+size_t gate_ports_at_end(const struct gate *gate, uint16_t *out, size_t room);
 
 /* What gate_describe() says of `gate = "off"`, and of nothing else. */
 #define GATE_OFF_TEXT "off"

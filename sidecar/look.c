@@ -264,6 +264,7 @@ static struct survey_request survey_of(const struct look *look, const struct inp
 		.only_running = true,
 		.each_alone = look->fallback_because != NULL,
 		.guard_anyway = look->request->previous->good.len == 0,
+		.before = look->request->previous,
 		.watched = digest_watches(look->out),
 		.rehearse = look->request->rehearse,
 		.judged = look->fallback_because ? NULL : look->request->judged,
@@ -454,9 +455,7 @@ static void look_around(struct look *look, struct error *err)
 	buf_add(&out->good, buf_span(&previous->good));
 	out->resync_s = previous->resync_s;
 	report_set_text(&out->listen, previous->listen);
-	report_set_text(&out->mynetworks, previous->mynetworks);
-	report_set_text(&out->gate, previous->gate);
-	out->gate_in_force = previous->gate_in_force;
+	report_keep_gate(out, previous);
 	add_config_folder(look);
 	out->outcome = try_present(look, &inputs, err);
 	if (out->outcome == REPORT_CURRENT)

@@ -223,6 +223,9 @@ int report_print(const struct report *report, struct buf *out, struct error *err
 	pack_text(out, report->mynetworks);
 	pack_text(out, report->gate);
 	pack_number(out, report->gate_in_force);
+	pack_number(out, report->n_guarded);
+	for (size_t i = 0; i < report->n_guarded; i++)
+		pack_number(out, report->guarded[i]);
 	pack_bytes(out, buf_span(&report->good));
 	pack_number(out, report->micros);
 	for (size_t i = 0; i < REPORT_SERVERS; i++)
@@ -346,6 +349,9 @@ static void unpack_report(struct unpacker *u, struct report *out)
 	out->mynetworks = unpack_text(u);
 	out->gate = unpack_text(u);
 	out->gate_in_force = unpack_bool(u);
+	out->n_guarded = unpack_number_below(u, REPORT_GUARDED_MAX + 1);
+	for (size_t i = 0; i < out->n_guarded; i++)
+		out->guarded[i] = (uint16_t)unpack_number_below(u, UINT16_MAX + 1);
 	buf_add(&out->good, unpack_bytes(u));
 	out->micros = unpack_number(u);
 	for (size_t i = 0; i < REPORT_SERVERS; i++)

@@ -18,7 +18,7 @@
 
 struct error;
 
-enum { REPORT_SERVERS = 2 };
+enum { REPORT_SERVERS = 2, REPORT_GUARDED_MAX = 256 };
 
 enum report_outcome {
 	REPORT_NONE,    /* nobody has looked yet */
@@ -79,8 +79,10 @@ struct report {
 	char *listen;
 	char *mynetworks, *gate; /* how far these protect the twins, see protection.h, gate.h */
 	bool gate_in_force;
-	struct buf good;         /* the last good inputs, see look.c; empty: none yet */
-	uint64_t micros;         /* how long it took */
+	uint16_t guarded[REPORT_GUARDED_MAX]; /* the ports that the gate guards */
+	size_t n_guarded;
+	struct buf good; /* the last good inputs, see look.c; empty: none yet */
+	uint64_t micros; /* how long it took */
 	struct report_server servers[REPORT_SERVERS];
 	struct report_twin *twins;
 	size_t n_twins;

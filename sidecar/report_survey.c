@@ -128,6 +128,16 @@ void report_survey_gate(struct report *out, const struct gate *gate)
 	gate_describe(gate, &text);
 	report_set_text(&out->gate, buf_text(&text));
 	out->gate_in_force = gate_is_in_force(gate);
+	out->n_guarded = gate_ports_at_end(gate, out->guarded, REPORT_GUARDED_MAX);
+}
+
+void report_keep_gate(struct report *out, const struct report *previous)
+{
+	report_set_text(&out->mynetworks, previous->mynetworks);
+	report_set_text(&out->gate, previous->gate);
+	out->gate_in_force = previous->gate_in_force;
+	memcpy(out->guarded, previous->guarded, sizeof(out->guarded));
+	out->n_guarded = previous->n_guarded;
 }
 
 void report_survey_reloads(struct report *out, const struct survey *r)

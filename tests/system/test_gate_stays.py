@@ -27,6 +27,20 @@ def test_when_a_file_is_away(lab, postern_built, path):
     running.wait_twins(TWINS)
 
 
+@pytest.mark.parametrize("path", ["/etc/postfix/main.cf", "/etc/dovecot/dovecot.conf"])
+def test_when_the_table_is_deleted_meanwhile(lab, postern_built, path):
+    """As by `nft flush ruleset`: what stood in it is remembered."""
+    mail = lab.mail
+    running, _ = postern.begun(mail)
+    mail.shell(f"mv {path} {path}.away")
+    running.look_at_all()
+    gate.delete(mail)
+    wait.until(lambda: gate.exists(mail) and gate.ports(mail) == PORTS, "the gate")
+    mail.shell(f"mv {path}.away {path}")
+    running.wait_twins(TWINS)
+    assert gate.ports(mail) == PORTS
+
+
 def break_dovecot(mail):
     mail.write("/etc/dovecot/dovecot.conf",
                mail.read("/etc/dovecot/dovecot.conf") + "\nbroken {\n")
