@@ -20,6 +20,23 @@ const struct command_option cmd_patch_options[] = {
 	[OPTION_COUNT] = { 0 },
 };
 
+/* What would be done besides changing files. */
+static void say_rest(const struct survey *r)
+{
+	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
+		const struct server *server = &r->servers[i];
+
+		if (server->unproven)
+			log_notice("%s: it was not told of its files, or does not follow them",
+				   server->kind->name);
+		if (server->has_record)
+			log_notice("%s: what is remembered of its overrides is out of date",
+				   server->kind->name);
+	}
+	if (gate_differs(&r->gate))
+		log_notice("gate: not as wanted");
+}
+
 /* Print what would change. */
 static int show(const struct survey_request *request, bool check)
 {
@@ -34,6 +51,7 @@ static int show(const struct survey_request *request, bool check)
 	if (rc < 0)
 		return command_fail(&err);
 	fwrite(buf_text(&diff), 1, diff.len, stdout);
+	say_rest(&r);
 	return check && survey_differs(&r) ? EXIT_FAILED : EXIT_DONE;
 }
 

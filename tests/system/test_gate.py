@@ -138,7 +138,8 @@ TAMPERED = {
 def test_patch_mends_it(patched, how):
     mail = patched.mail
     gate.nft(mail, "-f", "-", text=TAMPERED[how] + "\n")
-    assert mail.postern("patch", "--check", check=False).returncode == 1
+    checked = mail.postern("patch", "--check", check=False)
+    assert checked.returncode == 1 and "gate: not as wanted" in said(checked)
     done = mail.patch()
     assert stands(mail)
     assert not gate.lets_in(patched.outsider, mail.address(), 12525)

@@ -97,6 +97,9 @@ def test_failed_verification_is_not_forgotten(lab, postern_built):
     lab.mail.write(mailhost.MASTER_CF, text.replace(name, name + option, 1))
     lab.mail.reload_postfix()
     lab.mail.patch("--no-reload")
+    checked = lab.mail.postern("patch", "--check", check=False)
+    assert checked.returncode == 1 and checked.stdout == "", checked
+    assert "postfix: it was not told of its files" in checked.stderr, checked
     for _ in range(2):
         done = lab.mail.postern("patch", check=False)
         assert done.returncode == 1 and "10587" in done.stderr, done
