@@ -82,6 +82,8 @@ static int is_the_master(const struct search *s, pid_t pid, int pidfd)
 		return 0;
 	if (runs && lives && is_a_masters_user(s, user))
 		return process_is_alive(pidfd);
+	if (process_executes_nothing(pid)) /* its end is not to be seen by the pidfd yet */
+		return 0;
 	if (!runs && process_name(pid, name))
 		see(s, "names process %d, \"%s\", which is not %s", (int)pid, name, s->program);
 	else if (!lives)

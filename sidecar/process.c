@@ -189,6 +189,13 @@ int process_runs(pid_t pid, const char *program)
 	       (name[want] == '\0' || strcmp(name + want, " (deleted)") == 0);
 }
 
+bool process_executes_nothing(pid_t pid)
+{
+	char path[PROCESS_PATH_MAX], exe[1];
+
+	return readlink(process_path(pid, "exe", path), exe, sizeof(exe)) < 0 && errno == ENOENT;
+}
+
 /*
  * The mount whose top is the process's root stands in its own table under "/";
  * a process that was put into a folder further down has no such line.  Mount

@@ -56,6 +56,9 @@ int process_users(pid_t pid, uid_t *effective, uid_t *real);
  */
 int process_runs(pid_t pid, const char *program);
 
+/* Whether it is there and executes no file: it is ending, or a thread of the kernel. */
+bool process_executes_nothing(pid_t pid);
+
 /* The process that a thread's number is of; 0 when it is no thread's, or a process's own. */
 pid_t process_of_thread(pid_t tid);
 

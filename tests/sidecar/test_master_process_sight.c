@@ -4,11 +4,14 @@
 
 #include "sidecar/master_process.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 
 #define PID_FILE "/run/master.pid"
+
+enum { STEPS_MAX = 10000 };
 
 static void write_pid(const struct sandbox *s, long pid)
 {
@@ -69,6 +72,43 @@ static void nothing_is_said_of_what_happens_every_day(void **state)
 	assert_seen(s, "master", "");
 }
 
+static void *linger(void *ctx)
+{
+	sandbox_linger(ctx);
+	return NULL;
+}
+
+/* The first thread ends, and the process does not: it is there, and executes nothing any more. */
+static void end_but_for_a_thread(void *ctx)
+{
+	pthread_t id;
+
+	(void)ctx;
+	if (pthread_create(&id, NULL, linger, NULL) != 0)
+		_exit(1);
+	pthread_exit(NULL);
+}
+
+static bool executes_nothing(pid_t pid)
+{
+	char path[64], exe[8];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	return readlink(path, exe, sizeof(exe)) < 0 && errno == ENOENT;
+}
+
+static void nothing_is_said_of_who_is_ending(void **state)
+{
+	const struct sandbox *s = *state;
+	pid_t child = sandbox_spawn(end_but_for_a_thread, NULL);
+
+	for (int i = 0; i < STEPS_MAX && !executes_nothing(child); i++)
+		usleep(1000);
+	write_pid(s, child);
+	assert_seen(s, "master", "");
+	sandbox_end(child);
+}
+
 static void another_programs_process_is_named(void **state)
 {
 	const struct sandbox *s = *state;
@@ -118,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_text_that_is_no_number_is_shown),
 		TEST(nothing_is_said_of_what_happens_every_day),
+		TEST(nothing_is_said_of_who_is_ending),
 		TEST(another_programs_process_is_named),
 		TEST(a_number_that_is_now_a_threads_is_stale),
 	};
