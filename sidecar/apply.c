@@ -178,9 +178,9 @@ static int guard(struct survey *r, struct error *err)
 
 	if (rc > 0)
 		say_gate(&r->gate.meanwhile);
-	if (rc == 0 && was_seen &&
-	    !r->gate.is_seen) /* the kernel does not know all that it takes */
-		log_warning("gate: not in force: %s", r->gate.unseen_because.msg);
+	if (rc == 0 && was_seen && !r->gate.is_seen) /* it can be seen, and not be changed */
+		notes_add(&r->notes, NOTE_WARNING, "gate: not in force: %s",
+			  r->gate.unseen_because.msg);
 	return rc < 0 ? rc : 0;
 }
 
@@ -199,7 +199,7 @@ void apply_guard_standing(struct survey *r)
 static void settle_gate(struct survey *r)
 {
 	struct error err;
-	const bool was_changed = r->gate.was_changed;
+	const bool was_changed = r->gate.was_changed, was_seen = r->gate.is_seen;
 	int rc;
 
 	for (size_t i = 0; i < SURVEY_SERVERS; i++)
@@ -208,6 +208,9 @@ static void settle_gate(struct survey *r)
 	rc = gate_settle(&r->gate, &err);
 	if (rc < 0)
 		log_warning("%s", err.msg);
+	if (was_seen && !r->gate.is_seen)
+		notes_add(&r->notes, NOTE_WARNING, "gate: it stays as it was: %s",
+			  r->gate.unseen_because.msg);
 	if (rc > 0 && !was_changed)
 		say_gate(&r->gate.then);
 }

@@ -181,9 +181,13 @@ static bool is_lasting(int rc)
 
 static void cannot(struct gate *gate, int rc, const struct error *why)
 {
+	const bool was_seen = gate->is_seen; /* looking takes the same right as changing */
+
 	gate->is_seen = false;
 	if (rc == -EPERM)
-		error_set(&gate->unseen_because, rc, "CAP_NET_ADMIN is missing");
+		error_set(&gate->unseen_because, rc,
+			  was_seen ? "another program owns the table inet " GATE_TABLE_NAME
+				   : "CAP_NET_ADMIN is missing");
 	else
 		error_set(&gate->unseen_because, rc, "this kernel's nftables refuse it (%s)",
 			  why->msg);
@@ -229,7 +233,6 @@ static int see(const struct gate_request *request, struct gate *gate, struct err
 	rc = netlink_open(&gate->netlink, NETLINK_NETFILTER, &why);
 	if (rc == 0)
 		rc = gate_table_read(&gate->netlink, &gate->before, &why);
-	gate->is_seen = rc == 0;
 	if (rc < 0 && !is_lasting(rc)) {
 		if (err)
 			*err = why;
@@ -237,6 +240,8 @@ static int see(const struct gate_request *request, struct gate *gate, struct err
 	}
 	if (rc < 0)
 		cannot(gate, rc, &why);
+	else
+		gate->is_seen = true;
 	return 0;
 }
 
@@ -410,7 +415,8 @@ size_t gate_ports_at_end(const struct gate *gate, uint16_t *out, size_t room)
 void gate_describe(const struct gate *gate, struct buf *out)
 {
 	if (gate->mode == SETTINGS_GATE_OFF)
-		buf_add_text(out, GATE_OFF_TEXT);
+		buf_add_text(out, gate->before.exists && !gate->is_wanted_now ? GATE_STANDS_TEXT
+									      : GATE_OFF_TEXT);
 	else if (!gate->is_seen)
 		buf_add_format(out, "not in force: %s", gate->unseen_because.msg);
 	else if (at_end(gate)->n_items == 0)

@@ -15,7 +15,8 @@ void gate_privilege_heed(const struct report *report)
 	static bool is_decided;
 	struct error err = { 0 };
 
-	if (is_decided || report->outcome != REPORT_CURRENT || !report->gate)
+	if (is_decided || report->outcome != REPORT_CURRENT || !report->gate ||
+	    strcmp(report->gate, GATE_STANDS_TEXT) == 0)
 		return;
 	is_decided = true;
 	if (strcmp(report->gate, GATE_OFF_TEXT) != 0 || !privileges_have(PRIVILEGE_NET_ADMIN))
