@@ -22,6 +22,10 @@ CUT_OFF_S = 1.0
 # While it does so, an smtpd that starts finds nobody to ask for log-ins, and ends.
 _NO_LOG_INS = re.compile(r"/smtpd\[(\d+)\]: fatal: no SASL authentication mechanisms")
 AWAY_S = 3.0
+# One that opens the certificate before a swap and the key after it goes without TLS to its end,
+# which the next reload brings.
+_NO_TLS = re.compile(r"/smtpd\[(\d+)\]: warning: TLS library problem: .* mismatch")
+RENEWAL_S = 3.0
 LOG_WAS_DOWN = "log-ins while Dovecot's log was down"
 _ENDED = re.compile(r" dovecot: master: Warning: Sent SIGTERM to ")
 KILLED = {POSTFIX: "smtpd", DOVECOT: "login"}
@@ -52,6 +56,7 @@ class MailLog:
         self.reloads = {server: [] for server in RELOADED}  # times
         self.cut_off = []  # times at which Dovecot cuts off who is logging in
         self.without_log_ins = {}  # when an smtpd ended of that, by process
+        self.without_tls = {}  # since when an smtpd has no certificate, by process
         self.throttled = len(re.findall(r"bad command startup -- throttling", text))
         for line in text.splitlines():
             self._take(line)
@@ -69,6 +74,8 @@ class MailLog:
             self.logins[(found[1], found[2], int(found[3]))] += 1
         elif found := _NO_LOG_INS.search(line):
             self.without_log_ins[int(found[1])] = time_of(line)
+        elif found := _NO_TLS.search(line):
+            self.without_tls[int(found[1])] = time_of(line)
         elif _ENDED.search(line):
             self.cut_off.append(time_of(line))
         else:
@@ -189,7 +196,17 @@ class Clients:
                 return "Dovecot reloaded meanwhile"
             if server == POSTFIX and self._found_nobody_for_log_ins(session):
                 return "Dovecot reloaded as its smtpd started"
+            if server == POSTFIX and self._had_no_certificate(session):
+                return "its smtpd read a certificate and the key of the next one"
         return None
+
+    def _had_no_certificate(self, session):
+        pid = self.log.smtpd.get((session["address"], session["port"]))
+        since = self.log.without_tls.get(pid, 0.0)
+        return "TLS" in session["error"] and \
+            since <= session["end"] + SLACK_S and session["begin"] <= since + RENEWAL_S and \
+            any(what == "certificate" and abs(at - since) <= SLACK_S
+                for at, what in self.record.events)
 
     def _found_nobody_for_log_ins(self, session):
         pid = self.log.smtpd.get((session["address"], session["port"]))
