@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The host under test: real Postfix and Dovecot of one Debian release, and postern."""
 import contextlib
+import json
 import os
 import re
 import signal
@@ -265,9 +266,12 @@ class MailHost(host.Host):
         context.check_hostname = False
         return context
 
-    def queue_size(self):
+    def queue_ids(self):
         listed = self.run(["postqueue", "-j"], check=False)
-        return len(listed.stdout.splitlines())
+        return [json.loads(line)["queue_id"] for line in listed.stdout.splitlines()]
+
+    def queue_size(self):
+        return len(self.queue_ids())
 
     def flush_queue(self):
         self.run(["postsuper", "-d", "ALL"], check=False)

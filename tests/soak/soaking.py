@@ -17,6 +17,7 @@ from record import DOVECOT, POSTFIX, Record
 
 CLIENTS_END_S = 90
 QUEUE_EMPTY_S = 60
+SAID_OF_QUEUE = 40  # lines of the log
 
 
 class Soak:
@@ -90,14 +91,25 @@ class Soak:
                 self.record.problem(f"{name} did not end as they should")
         for each in (self.state, self.fail2ban):
             each.stop()
-        wait.until(lambda: self.world.mail.queue_size() == 0, "the queue to be empty",
-                   QUEUE_EMPTY_S, every=0.2)
+        self._queue_empties()
         account.quiet_status(self.world)
         postern_module.all_answer(self.world.mail, world_module.FIXED_TWINS)
         account.quiet_status(self.world)
         for each in (self.files, self.in_place, self.measures, self.gate):
             each.stop()
         self.measures.once()
+
+    def _queue_empties(self):
+        """What stays in it is told with all that the log says of it."""
+        mail = self.world.mail
+        try:
+            wait.until(lambda: mail.queue_size() == 0, "the queue to be empty", QUEUE_EMPTY_S,
+                       every=0.2)
+        except wait.TooLate as late:
+            ids = mail.queue_ids()
+            said = [line for line in mail.log.since().splitlines()
+                    if any(each in line for each in ids)]
+            self.record.problem(f"{late}: {ids}: " + "\n  ".join(said[-SAID_OF_QUEUE:]))
 
     def _keep(self):
         for name, text in (("mail.log", self.world.mail.log.since()),

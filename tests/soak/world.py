@@ -19,7 +19,8 @@ USERS = [f"u{n}@{mail_config.DOMAIN}" for n in range(10)]
 FIXED_TWINS = {"smtp": 12525, "submission": 10587, "imap": 10143, "imaps": 10993, "pop3s": 10995}
 
 # Room for thousands of clients, so that a good one is never turned away for want of it, and quick
-# second tries; clients' ports in the log, by which a session is known behind a balancer, too.
+# second tries; clients' ports in the log, by which a session is known behind a balancer, too.  No
+# mail to a postmaster, whose domain nobody can look up here: it would stay in the queue.
 MAIN_CF_EXTRA = """
 default_process_limit = 1500
 smtpd_client_connection_count_limit = 0
@@ -31,6 +32,7 @@ minimal_backoff_time = 2s
 maximal_backoff_time = 4s
 in_flow_delay = 0
 smtpd_junk_command_limit = 100
+notify_classes =
 """
 
 DOVECOT_EXTRA = {
