@@ -16,6 +16,7 @@ from record import POSTFIX, Window
 # What a quiet process may have gained, and how far it may swing meanwhile.
 GROWTH_KB, SWING_KB, SLOPE_KB_PER_MIN = 256, 2048, 64
 WARM_UP_SHARE = 0.25
+MOMENTS = 5  # a look without a cause comes every RESYNC_S
 # A look that was under way says so when it comes to its end.
 AFTER_A_KILL_S = 30.0
 # How long before a look that finds it an edit may have been.
@@ -135,13 +136,22 @@ class Log:
         return any(begin - 0.02 <= at <= end for begin, end in self.record.looks_killed)
 
 
+def _at_one_moment(world, record):
+    """Status and metrics that no look has come between."""
+    for _ in range(MOMENTS):
+        status = quiet_status(world)
+        metrics = prometheus.parse(world.told("/metrics")[1])
+        again = quiet_status(world)
+        if watching.counts_of(status) == watching.counts_of(again):
+            break
+    else:
+        record.problem(f"it is not quiet: {status['counts']} {again['counts']}")
+    return status, metrics
+
+
 def counters(world, record, log, state):
     """Status, metrics and log of the postern that runs now; and of those that were killed."""
-    status = quiet_status(world)
-    metrics = prometheus.parse(world.told("/metrics")[1])
-    again = quiet_status(world)
-    if watching.counts_of(status) != watching.counts_of(again):
-        record.problem(f"it is not quiet: {status['counts']} {again['counts']}")
+    status, metrics = _at_one_moment(world, record)
     rows = []
 
     def agree(name, *values):
