@@ -18,6 +18,8 @@ from record import DOVECOT, POSTFIX, WATCHER
 
 VERDICT_S = 120
 LAST_GOOD_S = 30
+ORPHANS_S = 2
+ORPHANS = ("smtpd", "postscreen", "qmgr", "master")  # the last one is about to be another
 SWAP_PAUSE_S = (0.1, 1.2)
 BAD_SHARE, BURST_SHARE = 0.2, 0.1
 BURST_SWAPS = 12
@@ -46,7 +48,6 @@ class Swapper(threading.Thread):
         self._foreign = world.mail.listen("0.0.0.0", generations.FOREIGN_PORT)
         self.good = generations.FIRST
         self.good_since = 0.0
-        self._hash = world.told()["hash"]
         self.took = []  # seconds until a good generation was in force
         self.bad_said = []  # patterns of what may be said of refused ones
         for _ in range(warm_ups):
@@ -81,8 +82,8 @@ class Swapper(threading.Thread):
         self._number += 1
         return self.good.next(self._number, parts)
 
-    def _swap(self, keys, what):
-        self.world.swap(keys)
+    def _swap(self, keys, what, bad_part=None):
+        self.world.swap(keys, bad_part)
         self.record.count("generations")
         self.record.count(f"generations {what}")
         self.record.event(f"swap of a {what} generation")
@@ -99,16 +100,13 @@ class Swapper(threading.Thread):
             self._swap(self.good.keys(), "overtaken" if n < BURST_SWAPS - 1 else "good")
         self._wait_in_force()
 
-    def _wait_in_force(self, again=False):
-        """Its files stand, and the look that wrote them has proven it: then the hash is another,
-        or, for the generation of before, the same."""
+    def _wait_in_force(self):
+        """Its files stand, and the look that wrote them has proven it."""
         begin = time.monotonic()
-        shown = self.good.shown()
-        status = self._wait(lambda status: postern_module.is_current(status) and not
-                            status["uses_last_good"] and self._stands(shown) and
-                            (status["hash"] == self._hash) == again,
-                            f"generation {self._number} in force")
-        self._hash = status["hash"]
+        shown, inputs = self.good.shown(), self.good.hash()
+        self._wait(lambda status: postern_module.is_current(status) and not
+                   status["uses_last_good"] and status["hash"] == inputs and
+                   self._stands(shown), f"generation {self._number} in force")
         self.record.count("generations applied")
         self.good_since = self.record.clock()
         self.took.append(time.monotonic() - begin)
@@ -124,7 +122,7 @@ class Swapper(threading.Thread):
         keys[bad.part] = bad.break_it(keys[bad.part], self._number)
         said = bad.said.replace("{n}", str(self._number))
         self.bad_said.append(said)
-        self._swap(keys, "bad")
+        self._swap(keys, "bad", bad.part)
         self._wait(lambda status: status["outcome"] in bad.outcomes and
                    re.search(said, status["reason"] or ""),
                    f"generation {self._number} ({bad.name}) refused with {said!r}")
@@ -134,7 +132,7 @@ class Swapper(threading.Thread):
         if self._chance.random() < 0.5:
             # Back to what was there: in force without a change.
             self._swap(self.good.keys(), "good")
-            self._wait_in_force(again=True)
+            self._wait_in_force()
 
     def _keeps_the_good(self, bad):
         """The last good state stands; or comes again, when somebody's edit has undone it."""
@@ -261,14 +259,39 @@ class Disturber(threading.Thread):
         affected = (POSTFIX,) if server == POSTFIX else (POSTFIX, DOVECOT)  # log-in of submission
         old = self.world.mail.master_pid(mailhost.PID_FILES[server])
         with self.record.window(f"{server} killed", *affected):
-            self.world.mail.run(["kill", "-KILL", str(old)])
+            orphans = self._kill_with_children_known(old)
             self.record.killed(f"{server}'s master", old)
+            self._let_go(orphans)
             wait.until(lambda: self.world.mail.master_pid(mailhost.PID_FILES[server])
                        not in (None, old), f"another {server}")
             for each in affected:
                 wait.until(lambda: self.world.stock_answers(each) and
                            self.world.twins_answer(each), f"{each} to answer", VERDICT_S,
                            every=0.1, passing=(OSError,))
+
+    def _kill_with_children_known(self, number):
+        """Kills a process by the number that it has in its host; its children, as we count."""
+        pid, = (pid for pid in processes.with_mounts_of(self.world.mail.pid)
+                if processes.status(pid).get("NSpid", "").split()[-1:] == [str(number)])
+        world_module.kill(pid, signal.SIGSTOP)  # no further child
+        children = processes.children(pid)
+        world_module.kill(pid)
+        return children
+
+    def _let_go(self, orphans):
+        """Whom Postfix's master has left behind in a conversation.  An smtpd listens on beside
+        the next master (SO_REUSEPORT) and accepts nobody: who comes to him is cut off in the
+        end.  A qmgr that asks a service which nobody starts any more keeps a mail locked."""
+        def lasting():
+            return [pid for pid in orphans
+                    if not processes.is_gone(pid) and processes.name(pid) in ORPHANS]
+        try:
+            wait.until(lambda: not lasting(), "orphans to end", ORPHANS_S)
+        except wait.TooLate:
+            for pid in lasting():
+                if world_module.kill(pid):
+                    gone(pid)
+                    self.record.count("orphans killed")
 
     def _kill_look(self):
         """A look that runs; one is provoked if there is none."""

@@ -5,6 +5,7 @@ A generation is a number for each of four parts, and a swap gives the next numbe
 Every file that postern writes holds the number of its part at least twice: two different ones in
 one file are a torn write, and none is a lost one.
 """
+import hashlib
 import re
 from typing import NamedTuple
 
@@ -59,6 +60,16 @@ class Generation(NamedTuple):
         """{key: bytes} of the ConfigMap."""
         return {CONF: self._conf().encode(), MAIN: self._main().encode(),
                 MASTER: self._master().encode(), DOVECOT: self._dovecot()}
+
+    def hash(self):
+        """What `postern status` shows of it: SHA-256 of postern.conf, then of each kind of
+        overrides whether it is there and its text."""
+        keys = self.keys()
+        fields = [keys[CONF]]
+        for key in (MAIN, MASTER, DOVECOT):
+            fields += [int(keys[key] is not None).to_bytes(8, "big"), keys[key] or b""]
+        return hashlib.sha256(b"".join(len(field).to_bytes(8, "big") + field
+                                       for field in fields)).hexdigest()
 
     def _conf(self):
         listed = ", ".join(f'"{network}"' for network in self.networks())

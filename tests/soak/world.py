@@ -127,15 +127,17 @@ class World:
         self.fingerprints = [fingerprint(ssl.PEM_cert_to_DER_cert(pair[cert].decode()))
                              for pair in self.pairs]
 
-    def swap(self, keys):
-        """Kubelet's swap of a generation: one volume, or under `watch` two."""
+    def swap(self, keys, bad_part=None):
+        """Kubelet's swap of a generation: one volume, or under `watch` two.  What is bad comes
+        first: a look in between would find the other half good, and keep it."""
         if self.way == RUN:
             self.configuration.write(keys)
             return
         mine = {generations.CONF: keys.get(generations.CONF)}
         others = {key: data for key, data in keys.items() if key != generations.CONF}
-        self.overrides.write(others)
-        self.configuration.write(mine)
+        swaps = [lambda: self.overrides.write(others), lambda: self.configuration.write(mine)]
+        for swap in reversed(swaps) if bad_part == generations.CONF else swaps:
+            swap()
 
     def start(self):
         """All of it; returns when postern says that the first generation is in force."""
