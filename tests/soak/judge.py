@@ -23,8 +23,9 @@ CUT_OFF_S = 1.0
 _NO_LOG_INS = re.compile(r"/smtpd\[(\d+)\]: fatal: no SASL authentication mechanisms")
 AWAY_S = 3.0
 # One that opens the certificate before a swap and the key after it goes without TLS to its end,
-# which the next reload brings.
-_NO_TLS = re.compile(r"/smtpd\[(\d+)\]: warning: TLS library problem: .* mismatch")
+# which the next reload brings; and one of before a reload may not find the tlsmgr of after it.
+_NO_TLS = re.compile(r"/smtpd\[(\d+)\]: warning: (?:TLS library problem: .* mismatch|"
+                     r"problem talking to server private/tlsmgr: )")
 RENEWAL_S = 3.0
 LOG_WAS_DOWN = "log-ins while Dovecot's log was down"
 _ENDED = re.compile(r" dovecot: master: Warning: Sent SIGTERM to ")
@@ -56,7 +57,7 @@ class MailLog:
         self.reloads = {server: [] for server in RELOADED}  # times
         self.cut_off = []  # times at which Dovecot cuts off who is logging in
         self.without_log_ins = {}  # when an smtpd ended of that, by process
-        self.without_tls = {}  # since when an smtpd has no certificate, by process
+        self.without_tls = {}  # since when an smtpd cannot do TLS, by process
         self.throttled = len(re.findall(r"bad command startup -- throttling", text))
         for line in text.splitlines():
             self._take(line)
@@ -196,17 +197,18 @@ class Clients:
                 return "Dovecot reloaded meanwhile"
             if server == POSTFIX and self._found_nobody_for_log_ins(session):
                 return "Dovecot reloaded as its smtpd started"
-            if server == POSTFIX and self._had_no_certificate(session):
-                return "its smtpd read a certificate and the key of the next one"
+            if server == POSTFIX and self._had_no_tls(session):
+                return "its smtpd could not do TLS, between two certificates or generations"
         return None
 
-    def _had_no_certificate(self, session):
+    def _had_no_tls(self, session):
         pid = self.log.smtpd.get((session["address"], session["port"]))
         since = self.log.without_tls.get(pid, 0.0)
+        causes = [at for at, what in self.record.events if what == "certificate"]
+        causes += self.log.reloads[POSTFIX]
         return "TLS" in session["error"] and \
             since <= session["end"] + SLACK_S and session["begin"] <= since + RENEWAL_S and \
-            any(what == "certificate" and abs(at - since) <= SLACK_S
-                for at, what in self.record.events)
+            any(abs(at - since) <= SLACK_S for at in causes)
 
     def _found_nobody_for_log_ins(self, session):
         pid = self.log.smtpd.get((session["address"], session["port"]))
