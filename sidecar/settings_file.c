@@ -393,9 +393,10 @@ int settings_file_parse(const char *path, const char *text, struct cfg_t **out, 
 {
 	struct error why = { 0 };
 	cfg_t *cfg;
-	const char *star = settings_text_find_star(text);
-	int rc = star ? text_error(path, text, star, "\"*\" outside of quotes", err)
-		      : headroom_make(HEADROOM_BYTES + strlen(text) * HEADROOM_BYTES_A_BYTE, err);
+	const char *what, *misread = settings_text_find_misread(text, &what);
+	int rc =
+		misread ? text_error(path, text, misread, what, err)
+			: headroom_make(HEADROOM_BYTES + strlen(text) * HEADROOM_BYTES_A_BYTE, err);
 
 	if (rc < 0)
 		return rc;

@@ -71,16 +71,41 @@ void settings_text_blank_comments(char *text)
 	}
 }
 
-const char *settings_text_find_star(const char *text)
+/* A variable with a newline in its name, between a quoted thing's start and its end. */
+static const char *find_torn_variable(const char *from, const char *to)
+{
+	if (*from == '\'') /* there are none */
+		return NULL;
+	for (const char *p = from; p < to;) {
+		const char *behind = skip_variable(p);
+
+		if (behind && memchr(p, '\n', (size_t)(behind - p)))
+			return p;
+		if (behind)
+			p = behind;
+		else
+			p += *p == '\\' && p[1] ? 2 : 1;
+	}
+	return NULL;
+}
+
+const char *settings_text_find_misread(const char *text, const char **why)
 {
 	for (const char *p = text; *p;) {
-		const char *behind = skip_quoted(p);
+		const char *behind = skip_quoted(p), *torn;
 		bool is_ended;
 
+		torn = behind ? find_torn_variable(p, behind) : NULL;
+		if (torn) {
+			*why = "\"${\" without \"}\" on its line";
+			return torn;
+		}
 		if (!behind)
 			behind = skip_comment(text, p, &is_ended);
-		if (!behind && *p == '*')
+		if (!behind && *p == '*') {
+			*why = "\"*\" outside of quotes";
 			return p;
+		}
 		p = behind ? behind : p + 1;
 	}
 	return NULL;

@@ -226,6 +226,39 @@ static void a_file_of_another_root_sees_no_environment(void **state)
 	unsetenv("POSTERN_LAB_SECRET");
 }
 
+/* libconfuse does not count the line, and every message behind it would name another one. */
+static void a_variable_ends_on_its_line(void **state)
+{
+	static const char said[] = "\"${\" without \"}\" on its line";
+	static const struct {
+		const char *text;
+		unsigned line;
+		bool is_torn;
+	} mistakes[] = {
+		{ "listen = \"${a\n}\"\n", 2, true },
+		{ "\nlisten = \"a\\\"\n${a\n}\"\n", 4, true },
+		{ "listen = ${a\n}\n", 2, true },
+		{ "listen = \"${a\"\npostfix { listener smtp { } }\n", 2, true },
+		{ "listen = '${a\n}'\n", 3, false },
+		{ "listen = \"\\${a\n}\"\n", 3, false },
+		{ "# ${a\n nonsense = 1 # }\n", 3, false },
+	};
+	const struct sandbox *s = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(mistakes); i++) {
+		CLEANUP(settings_release) struct settings settings = { 0 };
+		struct error err = { 0 };
+		char text[200], place[64];
+
+		snprintf(text, sizeof(text), NETWORKS "%s", mistakes[i].text);
+		snprintf(place, sizeof(place), CONF ":%u: ", mistakes[i].line);
+		sandbox_write(s, CONF, text);
+		assert_int_equal(load(s, NULL, &settings, &err), -EINVAL);
+		unit_assert_contains(span_from(err.msg), place);
+		assert_int_equal(strstr(err.msg, said) != NULL, mistakes[i].is_torn);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sandbox_set_up, sandbox_tear_down)
 
 int main(void)
@@ -237,6 +270,7 @@ int main(void)
 		TEST(a_nul_byte_is_refused_with_its_line),
 		TEST(the_environments_networks_are_networks),
 		TEST(a_file_of_another_root_sees_no_environment),
+		TEST(a_variable_ends_on_its_line),
 	};
 
 	sandbox_enter_private_mounts();
