@@ -10,12 +10,13 @@ import statistics
 import generations
 import watching
 import world as world_module
-from lab import Lab, mailhost, prometheus
+from lab import Lab, mailhost, prometheus, wait
 from record import POSTFIX, Window
 
 # What a quiet process may have gained, and how far it may swing meanwhile.
 GROWTH_KB, SWING_KB, SLOPE_KB_PER_MIN = 256, 2048, 64
 WARM_UP_SHARE = 0.25
+QUIET_S = 10
 MOMENTS = 5  # a look without a cause comes every RESYNC_S
 # A look that was under way says so when it comes to its end.
 AFTER_A_KILL_S = 30.0
@@ -301,13 +302,24 @@ def _difference(wanted, now):
 
 
 def patch_finds_nothing(record, world):
-    """postern's own opinion of the files, from outside of the one that runs."""
+    """postern's own opinion of the files, from outside of the one that runs.  A row of what it
+    found at first: a look may be under way, by `resync` or a lock file."""
     if world.way != world_module.RUN:
-        return
-    done = world.mail.postern("patch", "--check", check=False,
-                              config=f"{generations.OVERRIDES}/postern.conf")
-    if done.returncode != 0:
-        record.problem(f"patch --check finds something: {done.stdout[-500:]} {done.stderr[-500:]}")
+        return []
+    found = []
+
+    def finds_nothing():
+        config = f"{generations.OVERRIDES}/postern.conf"
+        done = world.mail.postern("patch", "--check", check=False, config=config)
+        if done.returncode != 0:
+            state = world.mail.postern("check", check=False, config=config).stdout
+            found.append(f"{done.stdout[-500:]} {done.stderr[-500:]} {state}")
+        return done.returncode == 0
+    try:
+        wait.until(finds_nothing, "nothing to be found", QUIET_S, every=0.2)
+    except wait.TooLate:
+        record.problem(f"patch --check finds something: {found[-1]}")
+    return [("patch --check found at first", text) for text in found[:1]]
 
 
 def gate_networks(record, world, gate, good):

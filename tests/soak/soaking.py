@@ -206,7 +206,8 @@ class Soak:
         edits = self.disturber.edits()
         expected = account.expected_files(self.release, self.swapper.good, edits)
         same = account.compare_files(record, world, expected)
-        account.patch_finds_nothing(record, world)
+        for label, text in account.patch_finds_nothing(record, world):
+            row(label, text)
         row("files as they have to be", f"{same} of {len(expected)}, byte for byte")
         row("states of files read", f"{self.files.rounds} times, "
             + ", ".join(f"{os.path.basename(path)} {len(found)}"
