@@ -99,10 +99,11 @@ bool gate_is_in_force(const struct gate *gate);
 /* The ports that are guarded when all is done, at most `room` of them: how many. */
 size_t gate_ports_at_end(const struct gate *gate, uint16_t *out, size_t room);
 
-/* What gate_describe() says of `gate = "off"`, and of nothing else: there is none, or none to see;
+/*
+ * What gate_describe() says of `gate = "off"`, and of nothing else: there is no gate, or none
+ * to be seen; or the one of before could not be removed.
  */
 #define GATE_OFF_TEXT "off"
-/* and: what was put up before could not be removed. */
 #define GATE_STANDS_TEXT "off, but what was put up before stands"
 
 /* How far it is, for people: "in force", "not in force: CAP_NET_ADMIN is missing", ... */
