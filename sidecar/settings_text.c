@@ -102,8 +102,8 @@ const char *settings_text_find_misread(const char *text, const char **why)
 		}
 		if (!behind)
 			behind = skip_comment(text, p, &is_ended);
-		if (!behind && *p == '*') {
-			*why = "\"*\" outside of quotes";
+		if (!behind && (*p == '*' || (*p == '+' && p[1] != '='))) {
+			*why = *p == '*' ? "\"*\" outside of quotes" : "\"+\" outside of quotes";
 			return p;
 		}
 		p = behind ? behind : p + 1;

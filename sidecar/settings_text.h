@@ -17,8 +17,8 @@ void settings_text_blank_comments(char *text);
 /*
  * Where libconfuse would read something else than is written, and what it is, or NULL:
  *
- * - a '*' outside of quotes and comments: it reads on as if it were not there, and
- *   "listen = *:9090" would have another value;
+ * - a '*', or a '+' but that of "+=", outside of quotes and comments: it reads on as if it
+ *   were not there, and "listen = *:9090" would have another value;
  * - a variable of the environment whose name has a newline: it does not count that line.
  */
 const char *settings_text_find_misread(const char *text, const char **why);

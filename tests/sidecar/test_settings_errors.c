@@ -80,12 +80,15 @@ static void keys_that_are_not_known_are_refused(void **state)
 }
 
 /* libconfuse passes over it, and the value would be another one. */
-static void a_star_outside_of_quotes_is_refused(void **state)
+static void a_star_or_plus_outside_of_quotes_is_refused(void **state)
 {
 	static const struct mistake mistakes[] = {
 		{ NETWORKS "listen = *:9090\n", 2, "\"*\" outside of quotes" },
 		{ NETWORKS "\n/* a comment */ re*sync = 5\n", 3, "outside of quotes" },
 		{ NETWORKS "*", 2, "outside of quotes" },
+		{ NETWORKS "resync = +5\n", 2, "\"+\" outside of quotes" },
+		{ NETWORKS "resync + = 5\n", 2, "\"+\" outside of quotes" },
+		{ NETWORKS "resync = 5\n+//// \" {\n", 3, "\"+\" outside of quotes" },
 		{ "*/*x/ rc /* a\n/ rc /* a e*/" NETWORKS, 1, "outside of quotes" },
 	};
 
@@ -428,7 +431,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(keys_that_are_not_known_are_refused),
-		TEST(a_star_outside_of_quotes_is_refused),
+		TEST(a_star_or_plus_outside_of_quotes_is_refused),
 		TEST(ports_out_of_range_are_refused),
 		TEST(an_offset_that_leads_beyond_the_last_port_is_refused),
 		TEST(other_values_out_of_range_are_refused),
