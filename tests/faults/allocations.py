@@ -26,6 +26,9 @@ PROGRAM = "/faults/postern_alloc"
 PLAN = "/run/faults-plan"
 PLAN_BYTES = 9 * 4 + 16
 MOST_AT = 5 * 4
+ALL, SHORTAGE = 1 << 30, 40
+TERMINATED = 128 + signal.SIGTERM
+NOT_STARTED = (125, 126, 127)  # by `run`: it, or its command, could not
 BAD_WORDS = ("Sanitizer", "runtime error:", "Assertion", "double free", "corrupted")
 # It has said so, and the next run mends it.
 NOT_ALL = re.compile("not everything could be reverted|could not be put back")
@@ -33,6 +36,12 @@ NOT_ALL = re.compile("not everything could be reverted|could not be put back")
 ENVIRONMENT = {**os.environ, "FAULTS_ALLOC": PLAN,
                "ASAN_OPTIONS": "allocator_may_return_null=1:exitcode=97:detect_leaks=1",
                "UBSAN_OPTIONS": "print_stacktrace=1"}
+
+
+# Of those who live long: the filter of system calls lets neither a leak be looked for nor
+# an alternative stack be made.
+LIFE_ENVIRONMENT = {**ENVIRONMENT, "ASAN_OPTIONS": "allocator_may_return_null=1:exitcode=97:"
+                                                   "detect_leaks=0:use_sigaltstack=0"}
 
 
 class Plan:
@@ -44,8 +53,8 @@ class Plan:
         with open(PLAN, "r+b") as file:
             self._shared = mmap.mmap(file.fileno(), PLAN_BYTES)
 
-    def arm(self, n, depth=0, rest_too=False, name=b""):
-        self._shared[:] = struct.pack("9i16s", 1, depth, n, rest_too, 0, 0, 0, 0, 0, name)
+    def arm(self, n, depth=0, more=0, name=b""):
+        self._shared[:] = struct.pack("9i16s", 1, depth, n, more, 0, 0, 0, 0, 0, name)
 
     def disarm(self):
         """Whether one has failed."""
@@ -100,8 +109,12 @@ class Command:
         self.scene.start_again()
         return self.plan.most()
 
+    def end(self):
+        if hasattr(self.scene, "end"):
+            self.scene.end()
+
     def try_point(self, n, rest_too):
-        self.plan.arm(n, rest_too=rest_too)
+        self.plan.arm(n, more=ALL * rest_too)
         status, said = self.run()
         hit = self.plan.disarm()
         check_words(said)
@@ -126,35 +139,97 @@ class Command:
         return hit, status
 
 
-class Look(looks.Watcher):
-    """A running watcher with a supervisor in front, one of whose processes lacks memory."""
+class Run(looks.Watcher):
+    """`run` with a command that does nothing; one of its processes lacks memory."""
+    environment = ENVIRONMENT
     ROLES = {"look": (2, b"postern-look"), "watcher": (1, b""), "supervisor": (0, b"")}
 
     def __init__(self, job, plan):
         super().__init__(job)
         self.plan = plan
+        self.depth, self.name = self.ROLES[job["scene"]]
 
-    def start(self, *options):
+    def begin_process(self):
         self.write_conf(0)
         with open(looks.OUTPUT, "wb") as output:
             self.process = subprocess.Popen(
                 [PROGRAM, *self.job["command"][1:], "run", "--", "sleep", "infinity"],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=ENVIRONMENT)
-        self.wait_for(0)
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.environment)
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(looks.LIMIT_S)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(looks.LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise trial.Wrong(f"it does not end: {self.said()[-3000:]}") from None
+
+    def said(self):
+        with open(looks.OUTPUT, encoding="utf-8", errors="replace") as output:
+            return output.read()
+
+
+class Life(Run):
+    """From its start, through a change, to its end."""
+
+    environment = LIFE_ENVIRONMENT
+    every_s = 0.2  # each question costs the watcher some hundred allocations
 
     def begin(self):
-        self.start()
-        self.swap()
-        self.swap()
-        return self.plan.most(2)
+        self.plan.arm(0)
+        if self.live() != TERMINATED:
+            raise trial.Wrong(f"undisturbed it does not live: {self.said()}")
+        return self.plan.most(self.depth)
+
+    def live(self):
+        """Its status at the end; a supervisor may come to it early."""
+        self.begin_process()
+        try:
+            self.wait_for(0)
+            self.swap()
+        except trial.Wrong:
+            if self.process.poll() is None:
+                self.stop()
+                raise
+        return self.stop()
 
     def try_point(self, n, rest_too):
-        depth, name = self.ROLES["look"]
-        self.plan.arm(n, depth, rest_too, name)
+        # Who lives long outlives the shortage.
+        self.plan.arm(n, self.depth, SHORTAGE * rest_too, self.name)
+        status = self.live()
+        hit = self.plan.disarm()
+        said = self.said()
+        check_words(said)
+        if status != TERMINATED and \
+                (not hit or status not in NOT_STARTED or "postern: error:" not in said):
+            raise trial.Wrong(f"it ended with {status}: {said[-3000:]}")
+        return hit, 0 if status == TERMINATED else status
+
+    def end(self):
+        """Nothing runs."""
+
+
+class Look(Run):
+    """A running one, whose look lacks memory."""
+
+    def begin(self):
+        self.begin_process()
+        self.wait_for(0)
+        self.swap()
+        self.swap()
+        return self.plan.most(self.depth)
+
+    def end(self):
+        if self.process.poll() is not None:
+            return
+        status = self.stop()
+        if status != TERMINATED:
+            raise trial.Wrong(f"it ended with {status}: {self.output()}")
+
+    def try_point(self, n, rest_too):
+        self.plan.arm(n, self.depth, ALL * rest_too, self.name)
         self.write_conf(1 - self.at)
         deadline = time.monotonic() + looks.LIMIT_S
         # Not to wait for the next try's time: whoever is told of a change looks at once.
@@ -164,8 +239,7 @@ class Look(looks.Watcher):
         if hit:
             self.process_settles()
         self.wait_for(self.at)
-        with open(looks.OUTPUT, encoding="utf-8", errors="replace") as output:
-            check_words(output.read())
+        check_words(self.said())
         return hit, 0
 
     def plan_is_armed(self):
@@ -199,11 +273,17 @@ class Look(looks.Watcher):
                         yield pid
 
 
+def subject_of(job, plan):
+    if job["scene"] == "look":
+        return Look(job, plan)
+    return Life(job, plan) if job["scene"] in Run.ROLES else Command(job, plan)
+
+
 def main():
     with open(sys.argv[1], encoding="ascii") as file:
         job = json.load(file)
     plan = Plan()
-    subject = Look(job, plan) if job["scene"] == "look" else Command(job, plan)
+    subject = subject_of(job, plan)
     start = time.monotonic()
     result = {"scene": job["scene"], "argv": job.get("argv"), "faults": [], "tried": 0,
               "missed": 0, "failed_runs": 0}
@@ -223,19 +303,18 @@ def main():
                 result["failed_runs"] += status != 0
             except trial.Wrong as wrong:
                 result["faults"].append(f"n={n}{' and all after it' * rest_too}: {wrong}")
+                plan.disarm()
                 if job["scene"] == "look":
                     break
-                plan.disarm()
-                subject.scene.start_again()
+                if isinstance(subject, Command):
+                    subject.scene.start_again()
     except trial.Wrong as wrong:
         result["faults"].append(str(wrong))
     finally:
-        if hasattr(getattr(subject, "scene", None), "end"):
-            subject.scene.end()
-        if job["scene"] == "look" and subject.process.poll() is None:
-            status = subject.stop()
-            if status != 143:
-                result["faults"].append(f"it ended with {status}: {subject.output()}")
+        try:
+            subject.end()
+        except trial.Wrong as wrong:
+            result["faults"].append(str(wrong))
     result["took_s"] = round(time.monotonic() - start, 1)
     print(json.dumps(result))
 

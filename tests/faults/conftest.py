@@ -71,7 +71,7 @@ class Effort:
         assert result["tried"] > 0, said
         # A process may make a call less than the time before, the more so beside others: a few
         # points are a small sample.
-        assert result["missed"] <= result["tried"] * 3 / 4, result
+        assert result["missed"] <= max(2, result["tried"] * 3 / 4), result
 
 
 @pytest.fixture

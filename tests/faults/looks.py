@@ -44,6 +44,8 @@ def status():
 
 
 class Watcher:
+    every_s = 0.01
+
     def __init__(self, job):
         self.job = job
         self.files = trial.Files(trial.Scene.folders)
@@ -95,7 +97,7 @@ class Watcher:
                     {t["listener"]: t["port"] for t in said["twins"] if t["up"]}.items() >= \
                     wanted.items():
                 break
-            time.sleep(0.01)
+            time.sleep(self.every_s)
         else:
             raise trial.Wrong(f"not in force after {LIMIT_S} s: {said}\n{self.output()}")
         now = self.files.look()
