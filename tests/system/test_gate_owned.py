@@ -47,7 +47,7 @@ def test_require_opens_no_port(lab, postern_built):
 
 def test_a_running_postern_says_it_once(lab, postern_built):
     with owned_table(lab.mail):
-        running, _ = postern.begun(lab.mail)
+        running, _ = postern.begun(lab.mail, "resync = 1\n")
         running.look_at_all()
         assert len(running.lines(OWNED)) == 1, running.output
     running.wait_for(lambda s: s["protection"]["gate"] == "in force", "the gate")
