@@ -392,12 +392,13 @@ static int text_error(const char *path, const char *text, const char *at, const 
 int settings_file_parse(const char *path, const char *text, struct cfg_t **out, struct error *err)
 {
 	struct error why = { 0 };
-	cfg_t *cfg;
 	const char *what, *misread = settings_text_find_misread(text, &what);
-	int rc =
-		misread ? text_error(path, text, misread, what, err)
-			: headroom_make(HEADROOM_BYTES + strlen(text) * HEADROOM_BYTES_A_BYTE, err);
+	cfg_t *cfg;
+	int rc;
 
+	if (misread)
+		return text_error(path, text, misread, what, err);
+	rc = headroom_make(HEADROOM_BYTES + strlen(text) * HEADROOM_BYTES_A_BYTE, err);
 	if (rc < 0)
 		return rc;
 	cfg = start(path, text, &why);

@@ -5,108 +5,119 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Behind a variable of the environment, which may hold quotes and the rest. */
-static const char *skip_variable(const char *p)
-{
-	const char *end = strncmp(p, "${", 2) == 0 ? strchr(p, '}') : NULL;
+enum kind { PLAIN, IN_STRING, VARIABLE, COMMENT, COMMENT_UNENDED };
 
+/* Where we are in a text, where the last thing that is not plain ended, and which quote is open. */
+struct scan {
+	const char *at, *behind;
+	char quote; /* 0: none */
+};
+
+/* A slash within a word begins no comment. */
+static bool begins_word(const struct scan *s)
+{
+	return s->at == s->behind || strchr(" \t\r\n{}(),=", s->at[-1]);
+}
+
+/* Behind a variable of the environment, which may hold quotes and the rest; NULL: none is here. */
+static const char *skip_variable(const struct scan *s)
+{
+	const char *end = NULL;
+
+	if (s->quote != '\'' && strncmp(s->at, "${", 2) == 0)
+		end = strchr(s->at, '}');
 	return end ? end + 1 : NULL;
 }
 
-/* Behind a string; a backslash takes the next byte along. */
-static const char *skip_string(const char *p)
-{
-	const char quote = *p++, *behind;
-
-	while (*p && *p != quote) {
-		behind = quote == '"' ? skip_variable(p) : NULL;
-		if (behind)
-			p = behind;
-		else
-			p += *p == '\\' && p[1] ? 2 : 1;
-	}
-	return *p ? p + 1 : p;
-}
-
-/* A slash within a word begins no comment. */
-static bool begins_word(const char *text, const char *p)
-{
-	return p == text || strchr(" \t\r\n{}(),=\"'", p[-1]);
-}
-
-/* Behind a comment that begins here, be it ended or not; NULL: none does. */
-static const char *skip_comment(const char *text, const char *p, bool *is_ended)
+/* Behind a comment, *is_ended or not; NULL: none is here. */
+static const char *skip_comment(const struct scan *s, bool *is_ended)
 {
 	const char *end;
 
 	*is_ended = true;
-	if (*p == '#' || (strncmp(p, "//", 2) == 0 && begins_word(text, p)))
-		return p + strcspn(p, "\n");
-	if (strncmp(p, "/*", 2) != 0 || !begins_word(text, p))
+	if (*s->at == '#' || (strncmp(s->at, "//", 2) == 0 && begins_word(s)))
+		return s->at + strcspn(s->at, "\n");
+	if (strncmp(s->at, "/*", 2) != 0 || !begins_word(s))
 		return NULL;
-	end = strstr(p + 2, "*/");
+	end = strstr(s->at + 2, "*/");
 	*is_ended = end != NULL;
-	return end ? end + 2 : p + strlen(p);
+	return end ? end + 2 : s->at + strlen(s->at);
 }
 
-/* Behind a string or variable that begins here; NULL: none does. */
-static const char *skip_quoted(const char *p)
+/* One byte; in a string a backslash takes the next one along. */
+static enum kind step_over_byte(struct scan *s)
 {
-	return *p == '"' || *p == '\'' ? skip_string(p) : skip_variable(p);
+	const char byte = *s->at++;
+
+	if (!s->quote && byte != '"' && byte != '\'')
+		return PLAIN;
+	if (!s->quote)
+		s->quote = byte;
+	else if (byte == s->quote)
+		s->quote = '\0';
+	else if (byte == '\\' && *s->at)
+		s->at++;
+	return IN_STRING;
+}
+
+static enum kind step_over_any(struct scan *s)
+{
+	const char *behind = skip_variable(s);
+	bool is_ended;
+
+	if (behind) {
+		s->at = behind;
+		return VARIABLE;
+	}
+	behind = s->quote ? NULL : skip_comment(s, &is_ended);
+	if (!behind)
+		return step_over_byte(s);
+	s->at = behind;
+	return is_ended ? COMMENT : COMMENT_UNENDED;
+}
+
+/* Step over what libconfuse takes as one here, which is not the text's end. */
+static enum kind step(struct scan *s)
+{
+	enum kind kind = step_over_any(s);
+
+	if (kind != PLAIN)
+		s->behind = s->at;
+	return kind;
 }
 
 void settings_text_blank_comments(char *text)
 {
-	for (char *p = text; *p;) {
-		const char *behind = skip_quoted(p), *end;
-		bool is_ended;
+	struct scan s = { .at = text, .behind = text };
 
-		end = behind ? NULL : skip_comment(text, p, &is_ended);
-		for (char *byte = p; end && is_ended && byte < end; byte++)
+	while (*s.at) {
+		char *byte = text + (s.at - text);
+
+		if (step(&s) != COMMENT)
+			continue;
+		for (; byte < s.at; byte++)
 			if (*byte != '\n')
 				*byte = ' ';
-		if (end)
-			behind = end;
-		p = behind ? text + (behind - text) : p + 1;
 	}
-}
-
-/* A variable with a newline in its name, between a quoted thing's start and its end. */
-static const char *find_torn_variable(const char *from, const char *to)
-{
-	if (*from == '\'') /* there are none */
-		return NULL;
-	for (const char *p = from; p < to;) {
-		const char *behind = skip_variable(p);
-
-		if (behind && memchr(p, '\n', (size_t)(behind - p)))
-			return p;
-		if (behind)
-			p = behind;
-		else
-			p += *p == '\\' && p[1] ? 2 : 1;
-	}
-	return NULL;
 }
 
 const char *settings_text_find_misread(const char *text, const char **why)
 {
-	for (const char *p = text; *p;) {
-		const char *behind = skip_quoted(p), *torn;
-		bool is_ended;
+	struct scan s = { .at = text, .behind = text };
 
-		torn = behind ? find_torn_variable(p, behind) : NULL;
-		if (torn) {
+	*why = NULL;
+	while (*s.at) {
+		const char *from = s.at;
+		enum kind kind = step(&s);
+
+		if (kind == VARIABLE && memchr(from, '\n', (size_t)(s.at - from)))
 			*why = "\"${\" without \"}\" on its line";
-			return torn;
-		}
-		if (!behind)
-			behind = skip_comment(text, p, &is_ended);
-		if (!behind && (*p == '*' || (*p == '+' && p[1] != '='))) {
-			*why = *p == '*' ? "\"*\" outside of quotes" : "\"+\" outside of quotes";
-			return p;
-		}
-		p = behind ? behind : p + 1;
+		if (kind == PLAIN && *from == '*')
+			*why = "\"*\" outside of quotes";
+		if (kind == PLAIN && *from == '+' && *s.at != '=')
+			*why = "\"+\" outside of quotes";
+		if (*why)
+			return from;
 	}
 	return NULL;
 }

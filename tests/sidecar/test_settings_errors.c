@@ -86,6 +86,7 @@ static void a_star_or_plus_outside_of_quotes_is_refused(void **state)
 		{ NETWORKS "listen = *:9090\n", 2, "\"*\" outside of quotes" },
 		{ NETWORKS "\n/* a comment */ re*sync = 5\n", 3, "outside of quotes" },
 		{ NETWORKS "*", 2, "outside of quotes" },
+		{ NETWORKS "/* a *///* b *\n*", 3, "outside of quotes" },
 		{ NETWORKS "resync = +5\n", 2, "\"+\" outside of quotes" },
 		{ NETWORKS "resync + = 5\n", 2, "\"+\" outside of quotes" },
 		{ NETWORKS "resync = 5\n+//// \" {\n", 3, "\"+\" outside of quotes" },
