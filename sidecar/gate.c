@@ -3,9 +3,7 @@
 #include "gate.h"
 
 #include "digest.h"
-#include "listening.h"
 #include "network.h"
-#include "report.h"
 #include "server.h"
 
 #include <errno.h>
@@ -129,12 +127,12 @@ static int add_known_ports(const struct gate_request *request, struct gate *gate
 static size_t find_known_ports(const struct gate_request *request, const struct gate *gate,
 			       uint16_t known[GATE_TABLE_PORTS_MAX])
 {
-	const struct report *before = request->before;
+	const struct listening_ports *guarded = &request->guarded;
 	size_t n = gate_table_ports(&gate->before, known);
 
-	for (size_t i = 0; before && i < before->n_guarded && n < GATE_TABLE_PORTS_MAX; i++)
-		if (!has_port(known, n, before->guarded[i]))
-			known[n++] = before->guarded[i];
+	for (size_t i = 0; i < guarded->n && n < GATE_TABLE_PORTS_MAX; i++)
+		if (!has_port(known, n, guarded->items[i]))
+			known[n++] = guarded->items[i];
 	return n;
 }
 
@@ -402,14 +400,11 @@ bool gate_is_in_force(const struct gate *gate)
 	return gate->is_wanted_now && at_end(gate)->n_items > 0;
 }
 
-size_t gate_ports_at_end(const struct gate *gate, uint16_t *out, size_t room)
+struct listening_ports gate_guarded(const struct gate *gate)
 {
-	const struct gate_ports *ports = at_end(gate);
-	size_t n = 0;
-
-	for (; gate->is_seen && n < ports->n_items && n < room; n++)
-		out[n] = ports->items[n];
-	return n;
+	if (!gate->is_seen)
+		return (struct listening_ports){ NULL, 0 };
+	return (struct listening_ports){ at_end(gate)->items, at_end(gate)->n_items };
 }
 
 void gate_describe(const struct gate *gate, struct buf *out)

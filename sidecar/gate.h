@@ -11,13 +11,13 @@
 #define SIDECAR_GATE_H
 
 #include "gate_table.h"
+#include "listening.h"
 #include "netlink.h"
 #include "patchers/base/error.h"
 #include "settings.h"
 
 struct digest_maker;
 struct host;
-struct report;
 struct server;
 
 struct gate_request {
@@ -25,9 +25,9 @@ struct gate_request {
 	const struct settings *settings;
 	const struct server *servers; /* surveyed */
 	size_t n_servers;
-	const struct report *before; /* what was guarded may be open still; may be NULL */
-	bool revert;                 /* none is wanted */
-	bool no_reload;              /* and servers keep open what they have open */
+	struct listening_ports guarded; /* by the look before: may be open still */
+	bool revert;                    /* none is wanted */
+	bool no_reload;                 /* and servers keep open what they have open */
 };
 
 struct gate_ports {
@@ -96,8 +96,8 @@ int gate_restore(struct gate *gate, struct error *err);
 /* Whether every port that asks for a header is guarded now. */
 bool gate_is_in_force(const struct gate *gate);
 
-/* The ports that are guarded when all is done, at most `room` of them: how many. */
-size_t gate_ports_at_end(const struct gate *gate, uint16_t *out, size_t room);
+/* The ports that are guarded when all is done; none when the kernel tells nothing.  Borrowed. */
+struct listening_ports gate_guarded(const struct gate *gate);
 
 /*
  * What gate_describe() says of `gate = "off"`, and of nothing else: there is no gate, or none

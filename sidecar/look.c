@@ -264,7 +264,7 @@ static struct survey_request survey_of(const struct look *look, const struct inp
 		.only_running = true,
 		.each_alone = look->fallback_because != NULL,
 		.guard_anyway = look->request->previous->good.len == 0,
-		.before = look->request->previous,
+		.guarded = { look->request->previous->guarded, look->request->previous->n_guarded },
 		.watched = digest_watches(look->out),
 		.rehearse = look->request->rehearse,
 		.judged = look->fallback_because ? NULL : look->request->judged,
@@ -455,7 +455,7 @@ static void look_around(struct look *look, struct error *err)
 	buf_add(&out->good, buf_span(&previous->good));
 	out->resync_s = previous->resync_s;
 	report_set_text(&out->listen, previous->listen);
-	report_keep_gate(out, previous);
+	report_keep_protection(out, previous);
 	add_config_folder(look);
 	out->outcome = try_present(look, &inputs, err);
 	if (out->outcome == REPORT_CURRENT)

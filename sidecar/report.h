@@ -79,7 +79,8 @@ struct report {
 	char *listen;
 	char *mynetworks, *gate; /* how far these protect the twins, see protection.h, gate.h */
 	bool gate_in_force;
-	uint16_t guarded[REPORT_GUARDED_MAX]; /* the ports that the gate guards */
+	uint16_t
+		guarded[REPORT_GUARDED_MAX]; /* the ports that the gate guards; more are left out */
 	size_t n_guarded;
 	struct buf good; /* the last good inputs, see look.c; empty: none yet */
 	uint64_t micros; /* how long it took */

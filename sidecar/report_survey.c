@@ -123,15 +123,18 @@ void report_survey(struct report *out, const struct report *previous, const stru
 
 void report_survey_gate(struct report *out, const struct gate *gate)
 {
+	const struct listening_ports guarded = gate_guarded(gate);
 	cleanup_buf struct buf text = BUF_INIT;
 
 	gate_describe(gate, &text);
 	report_set_text(&out->gate, buf_text(&text));
 	out->gate_in_force = gate_is_in_force(gate);
-	out->n_guarded = gate_ports_at_end(gate, out->guarded, REPORT_GUARDED_MAX);
+	out->n_guarded = guarded.n < REPORT_GUARDED_MAX ? guarded.n : REPORT_GUARDED_MAX;
+	for (size_t i = 0; i < out->n_guarded; i++)
+		out->guarded[i] = guarded.items[i];
 }
 
-void report_keep_gate(struct report *out, const struct report *previous)
+void report_keep_protection(struct report *out, const struct report *previous)
 {
 	report_set_text(&out->mynetworks, previous->mynetworks);
 	report_set_text(&out->gate, previous->gate);

@@ -23,7 +23,7 @@ void report_survey(struct report *out, const struct report *previous, const stru
 void report_survey_gate(struct report *out, const struct gate *gate);
 
 /* What protects the twins is as it was, as long as nobody has found anything else. */
-void report_keep_gate(struct report *out, const struct report *previous);
+void report_keep_protection(struct report *out, const struct report *previous);
 
 /* What its servers are alone: of an attempt before which nothing was in force. */
 void report_survey_servers(struct report *out, const struct report *previous,

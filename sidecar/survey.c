@@ -144,7 +144,7 @@ static int survey_gate(const struct survey_request *request, struct survey *r, s
 		.settings = request->settings,
 		.servers = r->servers,
 		.n_servers = SURVEY_SERVERS,
-		.before = request->before,
+		.guarded = request->guarded,
 		.revert = request->revert,
 		.no_reload = request->no_reload,
 	};

@@ -9,8 +9,6 @@
 #include "patchers/base/notes.h"
 #include "server.h"
 
-struct report;
-
 enum { SURVEY_SERVERS = 2 };
 
 extern const struct server_kind *const survey_kinds[SURVEY_SERVERS];
@@ -31,7 +29,7 @@ struct survey_request {
 	bool each_alone;
 	/* Even when nothing of this can be had: what the files open already is guarded. */
 	bool guard_anyway;
-	const struct report *before;       /* what was known before, for the gate; may be NULL */
+	struct listening_ports guarded;    /* what the gate guarded before */
 	const struct overrides *overrides; /* none of them when reverting */
 	pid_t verified[SURVEY_SERVERS];    /* masters that were proven before */
 	bool must_reload[SURVEY_SERVERS];  /* although no file of it differs */
