@@ -7,7 +7,6 @@
     files written, masters told     no ConfigMap at all, and nothing judged or verified: what the
                                     servers themselves need, which nobody can be quicker than
 """
-import contextlib
 import os
 import re
 import signal
@@ -156,7 +155,8 @@ class Told(Reloader):
     def start(self):
         self.mail.postern("patch", config=CONF)
         self.mail.wait_listening({self.content.port, 10143})
-        self.masters = {path: process_with_number(self.mail, self.mail.master_pid(path))
+        self.masters = {path: processes.with_inner_number(self.mail.pid,
+                                                           self.mail.master_pid(path))
                         for path in (mailhost.POSTFIX_PID, mailhost.DOVECOT_PID)}
 
     def swap(self, content):
@@ -179,17 +179,6 @@ class Told(Reloader):
 
     def finish(self):
         return None
-
-
-def process_with_number(mail, inner):
-    """The process that the host knows by a number, as this machine knows it."""
-    space = os.readlink(f"/proc/{mail.pid}/ns/pid")
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError, KeyError):  # it has ended
-            if os.readlink(f"/proc/{name}/ns/pid") == space and \
-                    processes.inner_number(name) == inner:
-                return int(name)
-    raise ProcessLookupError(inner)
 
 
 def loops(lab_of):

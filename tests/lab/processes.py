@@ -62,6 +62,17 @@ def inner_number(pid):
     return int(status(pid)["NSpid"].split()[-1])
 
 
+def with_inner_number(pid, number):
+    """The process that the host of one of its processes knows by a number."""
+    space = os.readlink(f"/proc/{pid}/ns/pid")
+    for other in everybody():
+        # Some have ended; some of the machine's own may be closed to us.
+        with contextlib.suppress(OSError, KeyError):
+            if os.readlink(f"/proc/{other}/ns/pid") == space and inner_number(other) == number:
+                return other
+    raise ProcessLookupError(number)
+
+
 def names_of(bits):
     """A set of capabilities as /proc/PID/status has it, as names without "CAP_"."""
     return {each for number, each in enumerate(confine.CAPABILITIES) if int(bits, 16) >> number & 1}

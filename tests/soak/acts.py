@@ -271,8 +271,7 @@ class Disturber(threading.Thread):
 
     def _kill_with_children_known(self, number):
         """Kills a process by the number that it has in its host; its children, as we count."""
-        pid, = (pid for pid in processes.with_mounts_of(self.world.mail.pid)
-                if processes.status(pid).get("NSpid", "").split()[-1:] == [str(number)])
+        pid = processes.with_inner_number(self.world.mail.pid, number)
         world_module.kill(pid, signal.SIGSTOP)  # no further child
         children = processes.children(pid)
         world_module.kill(pid)

@@ -201,9 +201,11 @@ class Clients:
                 return "its smtpd could not do TLS, between two certificates or generations"
         return None
 
+    def _smtpd_of(self, session):
+        return self.log.smtpd.get((session["address"], session["port"]))
+
     def _had_no_tls(self, session):
-        pid = self.log.smtpd.get((session["address"], session["port"]))
-        since = self.log.without_tls.get(pid, 0.0)
+        since = self.log.without_tls.get(self._smtpd_of(session), 0.0)
         causes = [at for at, what in self.record.events if what == "certificate"]
         causes += self.log.reloads[POSTFIX]
         return "TLS" in session["error"] and \
@@ -211,8 +213,7 @@ class Clients:
             any(abs(at - since) <= SLACK_S for at in causes)
 
     def _found_nobody_for_log_ins(self, session):
-        pid = self.log.smtpd.get((session["address"], session["port"]))
-        ended = self.log.without_log_ins.get(pid, 0.0)
+        ended = self.log.without_log_ins.get(self._smtpd_of(session), 0.0)
         return session["begin"] <= ended <= session["end"] + SLACK_S and (
             any(ended - AWAY_S <= at <= ended for at in self.log.cut_off) or
             self.record.window_covering(DOVECOT, ended - AWAY_S, ended) is not None)
@@ -220,7 +221,7 @@ class Clients:
     def _was_served_by(self, session, kill):
         if tuple(session["peer"] or ()) in kill.peers:
             return True
-        if self.log.smtpd.get((session["address"], session["port"])) == kill.pid:
+        if self._smtpd_of(session) == kill.pid:
             return True
         # Behind a balancer the peer is the balancer's own connection: known by its address.
         behind = session["via"] in ("haproxy", "nginx")
