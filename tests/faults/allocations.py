@@ -33,15 +33,11 @@ BAD_WORDS = ("Sanitizer", "runtime error:", "Assertion", "double free", "corrupt
 # It has said so, and the next run mends it.
 NOT_ALL = re.compile("not everything could be reverted|could not be put back")
 # For the sanitizers the C library's refusal is no error of the program's.
-ENVIRONMENT = {**os.environ, "FAULTS_ALLOC": PLAN,
-               "ASAN_OPTIONS": "allocator_may_return_null=1:exitcode=97:detect_leaks=1",
+ASAN = "allocator_may_return_null=1:exitcode=97"
+ENVIRONMENT = {**os.environ, "FAULTS_ALLOC": PLAN, "ASAN_OPTIONS": f"{ASAN}:detect_leaks=1",
                "UBSAN_OPTIONS": "print_stacktrace=1"}
-
-
-# Of those who live long: the filter of system calls lets neither a leak be looked for nor
-# an alternative stack be made.
-LIFE_ENVIRONMENT = {**ENVIRONMENT, "ASAN_OPTIONS": "allocator_may_return_null=1:exitcode=97:"
-                                                   "detect_leaks=0:use_sigaltstack=0"}
+# The filter of system calls lets no leak be looked for at the end of who lives under it.
+LIFE_ENVIRONMENT = {**ENVIRONMENT, "ASAN_OPTIONS": f"{ASAN}:detect_leaks=0"}
 
 
 class Plan:
