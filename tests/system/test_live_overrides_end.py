@@ -46,6 +46,23 @@ def test_patch_applies_them_and_revert_undoes_them(lab, postern_built):
     assert files.differences(before, lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
 
 
+def test_check_knows_of_an_override_that_changes_no_file(lab, postern_built):
+    """What stands in main.cf already is remembered as the user's own, which revert leaves there."""
+    lab.mail.patch()
+    patched = lab.mail.snapshot(*mailhost.CONFIGURATION)
+    hostname = lab.mail.run(["postconf", "myhostname"]).stdout
+    assert hostname in lab.mail.read(mailhost.MAIN_CF)
+    lab.mail.shell(f"mkdir -m 755 {postern.OVERRIDES}")
+    lab.mail.write(MAIN_OVERRIDE, hostname)
+    checked = lab.mail.postern("patch", "--check", check=False)
+    assert checked.returncode == 1 and checked.stdout == "", checked
+    assert "postfix: what is remembered of its overrides is out of date" in checked.stderr, checked
+    lab.mail.patch()
+    assert files.differences(patched, lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
+    checked = lab.mail.postern("patch", "--check")
+    assert "out of date" not in checked.stderr, checked
+
+
 def test_switched_off_live_they_are_undone(lab, postern_built):
     running, before = begin(lab)
     lab.mail.configure_postern(
