@@ -26,7 +26,7 @@ static void note_privileges(struct notes *notes)
 		notes_add(notes, NOTE_WARNING,
 			  "this process lacks %s: patch needs what root has to write the servers' "
 			  "files and to reload them",
-			  buf_text(&missing));
+			  missing.failed ? "capabilities" : buf_text(&missing));
 }
 
 static void note_network(struct notes *notes)

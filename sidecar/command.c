@@ -139,7 +139,9 @@ int command_keep_privileges(unsigned ways, struct error *err)
 	rc = privileges_keep(kept, n_kept, true, err);
 	if (rc == 0)
 		log_notice("capabilities kept: %s; no new ones can be gained%s",
-			   names.len > 0 ? buf_text(&names) : "none",
+			   n_kept == 0    ? "none"
+			   : names.failed ? "what is needed"
+					  : buf_text(&names),
 			   confine() ? "; system calls are filtered" : "");
 	return rc;
 }

@@ -32,12 +32,13 @@ NOT_STARTED = (125, 126, 127)  # by `run`: it, or its command, could not
 BAD_WORDS = ("Sanitizer", "runtime error:", "Assertion", "double free", "corrupted")
 # It has said so, and the next run mends it.
 NOT_ALL = re.compile("not everything could be reverted|could not be put back")
+KEPT = re.compile("capabilities kept: [A-Z_, ]+;|capabilities kept: none;")
 # For the sanitizers the C library's refusal is no error of the program's.
 ASAN = "allocator_may_return_null=1:exitcode=97"
 ENVIRONMENT = {**os.environ, "FAULTS_ALLOC": PLAN, "ASAN_OPTIONS": f"{ASAN}:detect_leaks=1",
                "UBSAN_OPTIONS": "print_stacktrace=1"}
-# The filter of system calls lets no leak be looked for at the end of who lives under it.
-LIFE_ENVIRONMENT = {**ENVIRONMENT, "ASAN_OPTIONS": f"{ASAN}:detect_leaks=0"}
+# The filter of system calls is in the way of the sanitizer's own look: alloc_points.c has it done.
+LIFE_ENVIRONMENT = {**ENVIRONMENT, "ASAN_OPTIONS": f"{ASAN}:detect_leaks=1:leak_check_at_exit=0"}
 
 
 class Plan:
@@ -66,6 +67,20 @@ def check_words(said):
     for word in BAD_WORDS:
         if word in said:
             raise trial.Wrong(f"{word}: {said[-6000:]}")
+
+
+def children(pid, named):
+    """Of a process; none of one that has ended."""
+    found = []
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            for child in file.read().split():
+                with open(f"/proc/{child}/comm", encoding="ascii") as name:
+                    if name.read().strip() == named:
+                        found.append(int(child))
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
 
 
 class Command:
@@ -171,12 +186,13 @@ class Life(Run):
     """From its start, through a change, to its end."""
 
     environment = LIFE_ENVIRONMENT
-    every_s = 0.2  # each question costs the watcher some hundred allocations
+    every_s = 0.2
 
     def begin(self):
         self.plan.arm(0)
         if self.live() != TERMINATED:
             raise trial.Wrong(f"undisturbed it does not live: {self.said()}")
+        self.kept = set(KEPT.findall(self.said()))
         return self.plan.most(self.depth)
 
     def live(self):
@@ -191,6 +207,21 @@ class Life(Run):
                 raise
         return self.stop()
 
+    def wait_for(self, which):
+        """Nobody asks before it is done: a question costs the watcher many allocations."""
+        deadline = time.monotonic() + looks.LIMIT_S
+        for port in self.job["ports"][which].values():
+            while self.process.poll() is None and time.monotonic() < deadline and \
+                    not trial.greets(port, trial.PROXY_LOCAL, self.every_s):
+                pass
+        while self.looks() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        super().wait_for(which)
+
+    def looks(self):
+        return any(children(watcher, "postern-look")
+                   for watcher in children(self.process.pid, "postern-watch"))
+
     def try_point(self, n, rest_too):
         # Who lives long outlives the shortage.
         self.plan.arm(n, self.depth, SHORTAGE * rest_too, self.name)
@@ -198,6 +229,8 @@ class Life(Run):
         hit = self.plan.disarm()
         said = self.said()
         check_words(said)
+        if not set(KEPT.findall(said)) <= self.kept:
+            raise trial.Wrong(f"it does not say what it has kept: {said[-3000:]}")
         if status != TERMINATED and \
                 (not hit or status not in NOT_STARTED or "postern: error:" not in said):
             raise trial.Wrong(f"it ended with {status}: {said[-3000:]}")
@@ -257,16 +290,8 @@ class Look(Run):
             if said and said["outcome"] not in ("current", "waiting"):
                 break
             time.sleep(0.02)
-        for pid in self.watchers():
+        for pid in children(self.process.pid, "postern-watch"):
             os.kill(pid, signal.SIGHUP)
-
-    def watchers(self):
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
-                  encoding="ascii") as file:
-            for pid in map(int, file.read().split()):
-                with open(f"/proc/{pid}/comm", encoding="ascii") as name:
-                    if name.read().strip() == "postern-watch":
-                        yield pid
 
 
 def subject_of(job, plan):
