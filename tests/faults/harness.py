@@ -91,6 +91,8 @@ ALLOCATING = {
     "live-probe": ("live-revert", ["probe"], False),
     "live-status": ("live-status", ["status", "--json"], False),
 }
+# From the start of `run` to its end.
+LIVES = ("watcher", "supervisor")
 
 
 def allocations(mail, name, seed, budget_s=0, limit_s=8 * 3600):
@@ -98,7 +100,9 @@ def allocations(mail, name, seed, budget_s=0, limit_s=8 * 3600):
     if not os.path.exists(ALLOCATING_PROGRAM):
         raise AssertionError(f"{ALLOCATING_PROGRAM} is not there: cmake --build --preset dev")
     mail.copy_in(ALLOCATING_PROGRAM, f"{INSIDE}/postern_alloc")
-    confs = [postern.conf("resync = 0\n" + postern.twins_at(**ports)) for ports in LOOK_PORTS]
+    # A life has enough of allocations with two twins.
+    confs = [postern.conf("resync = 0\n" + postern.twins_at(alone=name in LIVES, **ports))
+             for ports in LOOK_PORTS]
     scene, argv, changes = ALLOCATING.get(name, (name, None, True))
     return _run(mail, "allocations.py", limit_s, scene=scene, argv=argv, changes=changes,
                 seed=seed, budget_s=budget_s, command=command(), confs=confs, ports=LOOK_PORTS)

@@ -73,8 +73,8 @@ class Files:
 
 # ---- the servers
 
-def greets(port, first=b""):
-    deadline = time.monotonic() + GREETING_LIMIT_S
+def greets(port, first=b"", limit_s=GREETING_LIMIT_S):
+    deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         try:
             with socket.create_connection(("127.0.0.1", port), 5) as sock:

@@ -26,13 +26,18 @@ def conf(text="", networks=("10.77.0.0/24", "fd77::/64")):
     return f"trusted-networks = {{ {listed} }}\n{text}"
 
 
-def twins_at(**ports):
-    """The part of a postern.conf that gives twins other ports: submission=20587, and so on."""
+def twins_at(alone=False, **ports):
+    """The part of a postern.conf that gives twins other ports: submission=20587, and so on.
+
+    alone: there are no other twins.
+    """
     text = ""
     for server, names in (("postfix", mailhost.POSTFIX_TWINS), ("dovecot", mailhost.DOVECOT_TWINS)):
-        moved = "".join(f"  listener {name} {{ port = {port} }}\n"
-                        for name, port in ports.items() if name in names)
-        text += f"{server} {{\n{moved}}}\n" if moved else ""
+        lines = [f"  listener {name} {{ port = {port} }}\n"
+                 for name, port in ports.items() if name in names]
+        lines += [f"  listener {name} {{ enable = false }}\n"
+                  for name in names if alone and name not in ports]
+        text += f"{server} {{\n{''.join(lines)}}}\n" if lines else ""
     return text
 
 
