@@ -51,13 +51,13 @@ def postern_binary():
 def libraries_in(root):
     """Shell text: what a program that is not static needs in another root (tests/sanitized).
 
-    The sanitizers read /proc, too.
+    The sanitizers read /proc, too, and valgrind writes into /tmp.
     """
     folder = os.environ.get("POSTERN_LIBRARIES")
     if not folder:
         return ":"
     inside = f"{root}{folder}"
-    return (f"mountpoint -q {inside} || {{ mkdir -p {inside} {root}/proc && "
+    return (f"mountpoint -q {inside} || {{ mkdir -p {inside} {root}/proc {root}/tmp && "
             f"mount --bind {folder} {inside} && mount -t proc proc {root}/proc; }}")
 
 
