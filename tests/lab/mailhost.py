@@ -58,6 +58,7 @@ def libraries_in(root):
         return ":"
     inside = f"{root}{folder}"
     return (f"mountpoint -q {inside} || {{ mkdir -p {inside} {root}/proc {root}/tmp && "
+            f"chmod 1777 {root}/tmp && "
             f"mount --bind {folder} {inside} && mount -t proc proc {root}/proc; }}")
 
 

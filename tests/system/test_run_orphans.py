@@ -92,9 +92,11 @@ sys.stdin.readline()
     run = supervise(supervised.python(program), as_init=as_init, stdin=subprocess.PIPE,
                     level="debug").ready()
     child = run.child
-    wait.until(lambda: len(processes.children(run.pid)) >= 1001, "1000 orphans")
-    orphans = [pid for pid in processes.children(run.pid)
-               if pid != child and processes.name(pid) != processes.WATCHER]
+    # By their program: the watching process has its name a moment after its start.
+    name = processes.name(child)
+    orphans = wait.until(lambda: len(found := [
+        pid for pid in processes.children(run.pid)
+        if pid != child and processes.name(pid) == name]) == 1000 and found, "1000 orphans")
     # From outside its namespace, PID 1 can be stopped as well.
     os.kill(run.pid, signal.SIGSTOP)
     run.wait_state("T")
