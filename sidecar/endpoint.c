@@ -94,6 +94,15 @@ static void on_status(struct evhttp_request *request, void *arg)
 	reply(request, rc < 0 ? HTTP_INTERNAL : HTTP_OK, "application/json", buf_span(&text));
 }
 
+static bool set_answers(struct evhttp *http, struct endpoint *e, bool with_status)
+{
+	return evhttp_set_cb(http, "/healthz", on_health, e) == 0 &&
+	       evhttp_set_cb(http, "/readyz", on_ready, e) == 0 &&
+	       evhttp_set_cb(http, "/metrics", on_metrics, e) == 0 &&
+	       (!with_status || evhttp_set_cb(http, "/status", on_status, e) == 0);
+}
+
+/* NULL: out of memory, and errno says so. */
 static struct evhttp *make_server(struct endpoint *e, bool with_status)
 {
 	struct evhttp *http = evhttp_new(e->base);
@@ -104,12 +113,26 @@ static struct evhttp *make_server(struct endpoint *e, bool with_status)
 	evhttp_set_max_headers_size(http, HEADERS_BYTES_MAX);
 	evhttp_set_max_body_size(http, BODY_BYTES_MAX);
 	evhttp_set_timeout(http, TIMEOUT_S);
-	evhttp_set_cb(http, "/healthz", on_health, e);
-	evhttp_set_cb(http, "/readyz", on_ready, e);
-	evhttp_set_cb(http, "/metrics", on_metrics, e);
-	if (with_status)
-		evhttp_set_cb(http, "/status", on_status, e);
-	return http;
+	if (set_answers(http, e, with_status))
+		return http;
+	evhttp_free(http);
+	errno = ENOMEM;
+	return NULL;
+}
+
+/*
+ * Its listener hears nobody where there was no memory for that, and libevent does not tell: once
+ * more, which changes nothing for one that hears.  NULL: it is closed, and errno says why.
+ */
+static struct evconnlistener *listener_of(struct evhttp *http, struct evhttp_bound_socket *bound)
+{
+	struct evconnlistener *listener = evhttp_bound_socket_get_listener(bound);
+
+	if (evconnlistener_enable(listener) == 0)
+		return listener;
+	evhttp_del_accept_socket(http, bound);
+	errno = ENOMEM;
+	return NULL;
 }
 
 /* ---- too many connections ---- */
@@ -133,8 +156,8 @@ static void pause_if_short(struct endpoint *e)
 		return;
 	if (descriptors_are_short() && evtimer_add(e->resume, &pause) == 0)
 		evconnlistener_disable(e->listener);
-	else
-		evconnlistener_enable(e->listener);
+	else if (evconnlistener_enable(e->listener) < 0)
+		evtimer_add(e->resume, &pause);
 }
 
 /* Somebody has connected.  NULL: libevent makes what it needs. */
@@ -225,13 +248,15 @@ static int open_socket(const char *path, struct error *err)
 static int open_local(struct endpoint *e, struct error *err)
 {
 	int fd = open_socket(e->path, err);
+	struct evhttp_bound_socket *bound;
 
 	if (fd < 0)
 		return fd;
-	if (evhttp_accept_socket(e->local, fd) < 0) {
+	bound = evhttp_accept_socket_with_handle(e->local, fd);
+	if (!bound)
 		close(fd);
+	if (!bound || !listener_of(e->local, bound))
 		return error_set(err, -ENOMEM, "out of memory");
-	}
 	return 0;
 }
 
@@ -278,7 +303,9 @@ static bool bind_network(struct endpoint *e, const char *host, uint16_t port)
 
 	if (!bound)
 		return false;
-	e->listener = evhttp_bound_socket_get_listener(bound);
+	e->listener = listener_of(e->network, bound);
+	if (!e->listener)
+		return false;
 	evhttp_set_bevcb(e->network, on_connection, e);
 	return true;
 }

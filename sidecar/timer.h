@@ -4,14 +4,24 @@
 #define SIDECAR_TIMER_H
 
 #include <event2/event.h>
+#include <poll.h>
 
-/* Let it ring once, that long from now; one that is set already is set anew.  0 or -1. */
-static inline int timer_set(struct event *timer, unsigned long ms)
+enum { TIMER_WITHOUT_MEMORY_MS = 100 };
+
+/*
+ * Let it ring once, that long from now; one that is set already is set anew.  Where there is no
+ * memory to set it, it rings at once, a moment later at most: who waits for it must not wait for
+ * ever, and who is rung too early sets it again.
+ */
+static inline void timer_set(struct event *timer, unsigned long ms)
 {
 	const struct timeval after = { .tv_sec = (time_t)(ms / 1000),
 				       .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
 
-	return evtimer_add(timer, &after);
+	if (evtimer_add(timer, &after) == 0)
+		return;
+	(void)poll(NULL, 0, ms < TIMER_WITHOUT_MEMORY_MS ? (int)ms : TIMER_WITHOUT_MEMORY_MS);
+	event_active(timer, EV_TIMEOUT, 0);
 }
 
 #endif

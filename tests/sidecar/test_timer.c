@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* timer - it rings when it is time, and rather too early than never. */
+#include "tests/unit/unit.h"
+
+#include "sidecar/timer.h"
+
+#include <stdlib.h>
+
+enum { AN_HOUR_MS = 3600 * 1000 };
+
+static bool memory_is_short;
+
+static void *reallocate(void *p, size_t size)
+{
+	return memory_is_short ? NULL : realloc(p, size);
+}
+
+static void *allocate(size_t size)
+{
+	return reallocate(NULL, size);
+}
+
+static void on_ring(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	++*(int *)arg;
+}
+
+/* How often a timer rings until nothing is left to do at once. */
+static int rings(unsigned long ms, bool is_short)
+{
+	struct event_base *base = event_base_new();
+	int count = 0;
+	struct event *timer = evtimer_new(base, on_ring, &count);
+
+	assert_non_null(timer);
+	memory_is_short = is_short;
+	timer_set(timer, ms);
+	memory_is_short = false;
+	event_base_loop(base, ms == 0 ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+	event_free(timer);
+	event_base_free(base);
+	return count;
+}
+
+static void it_rings_when_it_is_time(void **state)
+{
+	(void)state;
+	assert_int_equal(rings(0, false), 1);
+	assert_int_equal(rings(AN_HOUR_MS, false), 0);
+}
+
+static void without_memory_it_rings_at_once(void **state)
+{
+	(void)state;
+	assert_int_equal(rings(0, true), 1);
+	assert_int_equal(rings(AN_HOUR_MS, true), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_rings_when_it_is_time),
+		cmocka_unit_test(without_memory_it_rings_at_once),
+	};
+
+	event_set_mem_functions(allocate, reallocate, free);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
