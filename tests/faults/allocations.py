@@ -177,6 +177,11 @@ class Run(looks.Watcher):
             self.process.wait()
             raise trial.Wrong(f"it does not end: {self.said()[-3000:]}") from None
 
+    def hang_up(self):
+        """Whoever waits to try again does so at once."""
+        for pid in children(self.process.pid, "postern-watch"):
+            os.kill(pid, signal.SIGHUP)
+
     def said(self):
         with open(looks.OUTPUT, encoding="utf-8", errors="replace") as output:
             return output.read()
@@ -187,6 +192,7 @@ class Life(Run):
 
     environment = LIFE_ENVIRONMENT
     every_s = 0.2
+    is_short = False
 
     def begin(self):
         self.plan.arm(0)
@@ -208,12 +214,16 @@ class Life(Run):
         return self.stop()
 
     def wait_for(self, which):
-        """Nobody asks before it is done: a question costs the watcher many allocations."""
+        """Nobody asks before it is done: a question costs the watcher many allocations.
+
+        A shortage that lasts is used up by trying again, whose waits get longer: see hang_up().
+        """
         deadline = time.monotonic() + looks.LIMIT_S
         for port in self.job["ports"][which].values():
             while self.process.poll() is None and time.monotonic() < deadline and \
                     not trial.greets(port, trial.PROXY_LOCAL, self.every_s):
-                pass
+                if self.is_short:
+                    self.hang_up()
         while self.looks() and time.monotonic() < deadline:
             time.sleep(0.01)
         super().wait_for(which)
@@ -225,6 +235,7 @@ class Life(Run):
     def try_point(self, n, rest_too):
         # Who lives long outlives the shortage.
         self.plan.arm(n, self.depth, SHORTAGE * rest_too, self.name)
+        self.is_short = rest_too
         status = self.live()
         hit = self.plan.disarm()
         said = self.said()
@@ -290,8 +301,7 @@ class Look(Run):
             if said and said["outcome"] not in ("current", "waiting"):
                 break
             time.sleep(0.02)
-        for pid in children(self.process.pid, "postern-watch"):
-            os.kill(pid, signal.SIGHUP)
+        self.hang_up()
 
 
 def subject_of(job, plan):
