@@ -9,6 +9,7 @@
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "state.h"
+#include "timer.h"
 #include "view_status.h"
 
 #include <errno.h>
@@ -121,16 +122,21 @@ static struct evhttp *make_server(struct endpoint *e, bool with_status)
 }
 
 /*
- * Its listener hears nobody where there was no memory for that, and libevent does not tell: once
- * more, which changes nothing for one that hears.  NULL: it is closed, and errno says why.
+ * Serve whom a listening socket brings, which is taken, and closed when that fails.  NULL: out of
+ * memory, and errno says so.  A listener that there was no memory to have heard hears nobody, and
+ * libevent does not tell: it is enabled once more, which changes nothing for one that hears.
  */
-static struct evconnlistener *listener_of(struct evhttp *http, struct evhttp_bound_socket *bound)
+static struct evconnlistener *accept_at(struct evhttp *http, int fd)
 {
-	struct evconnlistener *listener = evhttp_bound_socket_get_listener(bound);
+	struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(http, fd);
+	struct evconnlistener *listener = bound ? evhttp_bound_socket_get_listener(bound) : NULL;
 
-	if (evconnlistener_enable(listener) == 0)
+	if (listener && evconnlistener_enable(listener) == 0)
 		return listener;
-	evhttp_del_accept_socket(http, bound);
+	if (bound)
+		evhttp_del_accept_socket(http, bound);
+	else
+		close(fd);
 	errno = ENOMEM;
 	return NULL;
 }
@@ -150,14 +156,12 @@ static bool descriptors_are_short(void)
 /* Nobody is let in until there are descriptors again; those who wait do so in the kernel. */
 static void pause_if_short(struct endpoint *e)
 {
-	const struct timeval pause = { .tv_sec = PAUSE_S };
-
-	if (!e->listener || !e->resume)
+	if (!e->listener)
 		return;
-	if (descriptors_are_short() && evtimer_add(e->resume, &pause) == 0)
-		evconnlistener_disable(e->listener);
-	else if (evconnlistener_enable(e->listener) < 0)
-		evtimer_add(e->resume, &pause);
+	if (!descriptors_are_short() && evconnlistener_enable(e->listener) == 0)
+		return;
+	evconnlistener_disable(e->listener);
+	timer_set(e->resume, PAUSE_S * 1000UL);
 }
 
 /* Somebody has connected.  NULL: libevent makes what it needs. */
@@ -248,16 +252,10 @@ static int open_socket(const char *path, struct error *err)
 static int open_local(struct endpoint *e, struct error *err)
 {
 	int fd = open_socket(e->path, err);
-	struct evhttp_bound_socket *bound;
 
 	if (fd < 0)
 		return fd;
-	bound = evhttp_accept_socket_with_handle(e->local, fd);
-	if (!bound)
-		close(fd);
-	if (!bound || !listener_of(e->local, bound))
-		return error_set(err, -ENOMEM, "out of memory");
-	return 0;
+	return accept_at(e->local, fd) ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
 void endpoint_open(struct endpoint *e)
@@ -297,13 +295,33 @@ struct endpoint *endpoint_new(struct event_base *base, const struct state *state
 
 /* ---- the network ---- */
 
-static bool bind_network(struct endpoint *e, const char *host, uint16_t port)
+/*
+ * Listening at "127.0.0.1:9477" or "[::1]:9477", which settings have checked; -1 and errno.
+ * evhttp_bind_socket() would do that, and keep the port when it gets no memory afterwards.
+ */
+static int listen_at(const char *address)
 {
-	struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(e->network, host, port);
+	struct sockaddr_storage name;
+	int size = sizeof(name), on = 1;
+	cleanup_fd int fd = -1;
 
-	if (!bound)
-		return false;
-	e->listener = listener_of(e->network, bound);
+	errno = EINVAL;
+	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&name, &size) < 0)
+		return -1;
+	fd = socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
+	    bind(fd, (const struct sockaddr *)&name, (socklen_t)size) < 0 ||
+	    listen(fd, BACKLOG) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+static bool open_network(struct endpoint *e, const char *address)
+{
+	int fd = listen_at(address);
+
+	e->listener = fd < 0 ? NULL : accept_at(e->network, fd);
 	if (!e->listener)
 		return false;
 	evhttp_set_bevcb(e->network, on_connection, e);
@@ -318,26 +336,8 @@ static void close_network(struct endpoint *e)
 	e->listener = NULL;
 }
 
-/* "127.0.0.1:9477" or "[::1]:9477", which settings have checked. */
-static bool split_address(const char *address, char *host, size_t size, uint16_t *port)
-{
-	const char *colon = strrchr(address, ':');
-	struct span name = span_trim(span_between(address, colon ? colon : address), "[]");
-	unsigned long number;
-
-	if (!colon || name.len >= size ||
-	    !span_to_number(span_from(colon + 1), UINT16_MAX, &number))
-		return false;
-	memcpy(host, name.data, name.len);
-	host[name.len] = '\0';
-	*port = (uint16_t)number;
-	return true;
-}
-
 void endpoint_listen(struct endpoint *e, const char *address)
 {
-	char host[64];
-	uint16_t port;
 	bool is_known; /* then that it is served was tried before, in vain */
 
 	is_known = address && e->address && strcmp(e->address, address) == 0;
@@ -348,8 +348,7 @@ void endpoint_listen(struct endpoint *e, const char *address)
 	if (address[0] == '\0')
 		return;
 	e->network = make_server(e, false);
-	if (!e->network || !split_address(address, host, sizeof(host), &port) ||
-	    !bind_network(e, host, port)) {
+	if (!e->network || !open_network(e, address)) {
 		if (!is_known)
 			log_error("listen = \"%s\": %s; metrics are not served", address,
 				  strerror(errno));

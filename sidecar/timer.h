@@ -11,7 +11,7 @@ enum { TIMER_WITHOUT_MEMORY_MS = 100 };
 /*
  * Let it ring once, that long from now; one that is set already is set anew.  Where there is no
  * memory to set it, it rings at once, a moment later at most: who waits for it must not wait for
- * ever, and who is rung too early sets it again.
+ * ever, and what a limit ends too early is tried again.
  */
 static inline void timer_set(struct event *timer, unsigned long ms)
 {

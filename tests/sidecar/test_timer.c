@@ -2,23 +2,10 @@
 /* timer - it rings when it is time, and rather too early than never. */
 #include "tests/unit/unit.h"
 
+#include "event_memory.h"
 #include "sidecar/timer.h"
 
-#include <stdlib.h>
-
 enum { AN_HOUR_MS = 3600 * 1000 };
-
-static bool memory_is_short;
-
-static void *reallocate(void *p, size_t size)
-{
-	return memory_is_short ? NULL : realloc(p, size);
-}
-
-static void *allocate(size_t size)
-{
-	return reallocate(NULL, size);
-}
 
 static void on_ring(evutil_socket_t fd, short what, void *arg)
 {
@@ -35,9 +22,9 @@ static int rings(unsigned long ms, bool is_short)
 	struct event *timer = evtimer_new(base, on_ring, &count);
 
 	assert_non_null(timer);
-	memory_is_short = is_short;
+	event_memory_fail(is_short);
 	timer_set(timer, ms);
-	memory_is_short = false;
+	assert_int_equal(event_memory_end(), is_short);
 	event_base_loop(base, ms == 0 ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
 	event_free(timer);
 	event_base_free(base);
@@ -65,6 +52,6 @@ int main(void)
 		cmocka_unit_test(without_memory_it_rings_at_once),
 	};
 
-	event_set_mem_functions(allocate, reallocate, free);
+	event_memory_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -264,5 +264,5 @@ def test_no_zombie_is_left_by_a_double_fork(supervise):
     """As the first process: the daemon's parent is gone, and it ends itself."""
     run = supervise(["/bin/sh", "-c", "(sleep 0.05 &) ; echo ready; read line"], as_init=True,
                     stdin=subprocess.PIPE).ready()
-    wait.until(lambda: reaped(run) == 1, "the orphan")
+    wait.until(lambda: len(reaped(run)) == 1, "the orphan")
     assert zombies(run) == []
