@@ -104,8 +104,10 @@ pid_t __wrap_fork(void)
 	return pid;
 }
 
-/* It asks for the alternative stack, which the filter of system calls does not let it: then it
- * would report that for ever.  Nothing here jumps over frames. */
+/*
+ * It asks for the alternative stack, which the filter of system calls does not let it: then it
+ * would report that for ever.  Nothing here jumps over frames.
+ */
 void __wrap___asan_handle_no_return(void);
 
 void __wrap___asan_handle_no_return(void)
@@ -125,7 +127,7 @@ void __wrap__exit(int status)
 	__real__exit(status);
 }
 
-/* The first one, also where the filter of system calls is in the way of the sanitizer's own look. */
+/* The first one ends as programs do; behind main(), where nothing on the stack is held any more. */
 __attribute__((destructor)) static void end(void)
 {
 	more = 0;
