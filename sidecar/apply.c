@@ -2,13 +2,14 @@
 /*
  * apply - make a survey come true, or put everything back.
  *
- * What may fail without harm comes first: judging and binding touch nothing.
- * Files are then written one by one, each only if it still holds what was
- * read, and the servers are told last.
+ * What may fail without harm comes first, see judge.h.  Files are then written
+ * one by one, each only if it still holds what was read, and the servers are
+ * told last.
  */
 #include "apply.h"
 
 #include "follow.h"
+#include "judge.h"
 #include "log.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
@@ -47,56 +48,6 @@ static int swap_change(const struct survey_request *request, const struct file_c
 	struct textfile_content to = back ? old_content(change) : new_content(change);
 
 	return textfile_swap(&request->host->root, change->path, from, to, how, err);
-}
-
-static int judge(const struct survey_request *request, const struct server *server,
-		 struct error *err)
-{
-	int rc = server->kind->judge(request->host, server, err);
-
-	server_remove_candidates(request->host);
-	if (rc == 1 && request->rehearse)
-		return error_set(err, -ENOENT, "not judged"); /* the look says so */
-	if (rc == 1)
-		log_notice(
-			"%s: its own configuration tool is not here: the candidate is not judged",
-			server->kind->name);
-	return rc < 0 ? error_wrap(err, rc, "%s: judge", server->kind->name) : 0;
-}
-
-static int judge_server(const struct survey_request *request, const struct survey *r,
-			const struct server *server, struct error *err)
-{
-	bool is_judged = request->judged && digest_equal(request->judged, &r->attempt);
-	int rc = is_judged ? 0 : judge(request, server, err);
-
-	if (rc == 0) {
-		rc = server->kind->check_ports(request->host, server, err);
-		if (rc < 0)
-			error_wrap(err, rc, "%s: bind", server->kind->name);
-	}
-	return rc;
-}
-
-static int judge_all(const struct survey_request *request, struct survey *r, struct error *err)
-{
-	bool any = false;
-	int rc = 0;
-
-	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
-		struct server *server = &r->servers[i];
-		int verdict = survey_needs_work(server) ? judge_server(request, r, server, err) : 0;
-
-		if (verdict < 0 && !request->each_alone)
-			return verdict;
-		any = any || (verdict == 0 && survey_needs_work(server));
-		if (verdict < 0) {
-			rc = verdict;
-			survey_leave_out(server, err);
-			gate_keep_all(&r->gate);
-		}
-	}
-	return any ? 0 : rc;
 }
 
 static int write_change(const struct survey_request *request, const struct file_change *change,
@@ -402,10 +353,8 @@ static void settle(const struct survey_request *request, struct survey *r)
 int apply_patch(const struct survey_request *request, struct survey *r, struct error *err)
 {
 	struct written written = { 0 };
-	int rc = request->no_reload ? 0 : judge_all(request, r, err);
+	int rc = request->no_reload ? 0 : judge_survey(request, r, err);
 
-	if (rc == 0 && request->rehearse)
-		rc = error_set(err, -ECANCELED, "only a rehearsal");
 	if (rc < 0)
 		return rc;
 	rc = guard(r, err);
@@ -442,7 +391,7 @@ int apply_verify(struct survey *r, struct error *err)
 static int tell_reverted(const struct survey_request *request, struct server *server,
 			 struct error *err)
 {
-	int rc = judge(request, server, err);
+	int rc = judge_server(request, server, err);
 
 	if (rc == 0)
 		rc = follow_reload(server, err);

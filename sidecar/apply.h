@@ -14,7 +14,7 @@ struct survey;
 struct survey_request;
 
 /*
- * Judge, bind, write, reload, verify.  0, or the reason for which everything is
+ * Judge, write, reload, verify.  0, or the reason for which everything is
  * as before; -ESTALE when another program changed a file since the survey.
  */
 int apply_patch(const struct survey_request *request, struct survey *survey, struct error *err);

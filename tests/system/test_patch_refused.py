@@ -162,6 +162,27 @@ def test_broken_dovecot_configuration_is_not_reloaded(lab, postern_built):
     patching.log_in(lab, "imap", lab.client, lab.mail.address(), 143)
 
 
+def test_what_breaks_while_it_is_judged_is_judged_again(lab, postern_built):
+    """The verdict was on another configuration than the one that Dovecot would read."""
+    mistake = "/etc/dovecot/conf.d/99-broken.conf"
+    lab.mail.write("/tmp/next.conf", "no_such_setting_at_all = yes\n")
+    lab.mail.shell("mv /usr/bin/doveconf /usr/bin/doveconf.real")
+    lab.mail.write("/usr/bin/doveconf", f"""#!/bin/sh
+/usr/bin/doveconf.real "$@"
+status=$?
+case "$*" in *judge*) [ ! -e /tmp/next.conf ] || mv /tmp/next.conf {mistake} ;; esac
+exit $status
+""", 0o755)
+    before = lab.mail.snapshot(*mailhost.CONFIGURATION)
+    mark = lab.mail.log.mark()
+    done = lab.mail.postern("patch", check=False)
+    assert done.returncode == 1, done
+    assert "no_such_setting_at_all" in done.stderr, done
+    assert lab.mail.exists(mistake)
+    lab.mail.shell(f"rm {mistake}")
+    patching.nothing_touched(lab.mail, before, mark)
+
+
 # -- bad input
 
 BAD_SETTINGS = {
