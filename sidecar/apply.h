@@ -15,7 +15,7 @@ struct survey_request;
 
 /*
  * Judge, write, reload, verify.  0, or the reason for which everything is
- * as before; -ESTALE when another program changed a file since the survey.
+ * as before; -ESTALE when something changed since the survey.
  */
 int apply_patch(const struct survey_request *request, struct survey *survey, struct error *err);
 

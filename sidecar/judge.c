@@ -65,14 +65,20 @@ static int judge_each(const struct survey_request *request, struct survey *r, st
 	return any ? 0 : rc;
 }
 
-/* The tools take their time: what they read besides the candidate may be another one now. */
-static bool is_still_the_same(const struct survey_request *request, const struct survey *r)
+/* The tools take their time: what their candidates were made of may be another one now. */
+static int check_still_the_same(const struct survey_request *request, const struct survey *r,
+				struct error *err)
 {
 	CLEANUP(survey_release) struct survey now = SURVEY_INIT;
 	struct survey_request again = *request;
+	struct error why;
 
 	again.await_start = false;
-	return survey_take(&again, &now, NULL) == 0 && digest_equal(&now.attempt, &r->attempt);
+	if (survey_take(&again, &now, &why) < 0)
+		return error_set(err, -ESTALE, "%s", why.msg);
+	if (!digest_equal(&now.attempt, &r->attempt))
+		return error_set(err, -ESTALE, "something changed while it was judged");
+	return 0;
 }
 
 int judge_survey(const struct survey_request *request, struct survey *survey, struct error *err)
@@ -83,7 +89,5 @@ int judge_survey(const struct survey_request *request, struct survey *survey, st
 		return rc;
 	if (request->rehearse) /* whoever takes it at its word surveys again */
 		return error_set(err, -ECANCELED, "only a rehearsal");
-	if (!was_judged(request, survey) && !is_still_the_same(request, survey))
-		return error_set(err, -ESTALE, "the configuration changed while it was judged");
-	return 0;
+	return was_judged(request, survey) ? 0 : check_still_the_same(request, survey, err);
 }

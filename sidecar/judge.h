@@ -12,17 +12,17 @@ struct survey;
 struct survey_request;
 
 /*
- * Have the server's own tool judge its candidate.  0, also where the tool is not
- * there, which is logged, or what it has against it.
+ * Have the server's own tool judge its candidate.  0, or what it has against it.
+ * Where the tool is not there, that is logged, and 0; for a rehearsal -ENOENT.
  */
 int judge_server(const struct survey_request *request, const struct server *server,
 		 struct error *err);
 
 /*
  * Judge all that would change, bind its ports, and see that what was judged is
- * still what is there.  0; -ECANCELED for a rehearsal that found everything good; -ESTALE when
- * something changed meanwhile; else the reason.  With each_alone a server that is
- * refused is left out, and the reason is returned when none remains.
+ * still what comes of what is there.  0; -ECANCELED for a rehearsal that found
+ * everything good; -ESTALE when it is not, or cannot be seen; else the reason.  With each_alone a
+ * server that is refused is left out, and the reason is returned when none remains.
  */
 int judge_survey(const struct survey_request *request, struct survey *survey, struct error *err);
 
