@@ -8,6 +8,7 @@
 #include "patchers/base/buf.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
+#include "sockaddr_text.h"
 #include "state.h"
 #include "timer.h"
 #include "view_status.h"
@@ -18,17 +19,19 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
-#include <event2/util.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 /* Nobody sends us more than a request line and a few headers. */
-enum { HEADERS_BYTES_MAX = 8192, BODY_BYTES_MAX = 1024, TIMEOUT_S = 10, BACKLOG = 16 };
+enum { HEADERS_BYTES_MAX = 8192, BODY_BYTES_MAX = 1024, TIMEOUT_S = 10, BACKLOG = 128 };
 
 /* With that many descriptors in use, `listen` has a pause: the rest is for our own work. */
 enum { DESCRIPTORS_MAX = 128, PAUSE_S = 1 };
+
+/* What cannot be opened is tried again after that, and after each look. */
+enum { AGAIN_S = 60 };
 
 struct endpoint {
 	struct event_base *base;
@@ -36,7 +39,7 @@ struct endpoint {
 	struct evhttp *local;            /* at the socket in the file system */
 	struct evhttp *network;          /* at `listen` */
 	struct evconnlistener *listener; /* of network; NULL: none */
-	struct event *resume;            /* listening, after a pause */
+	struct event *resume;            /* listening, after a pause or in vain */
 	char *address;                   /* of network, as wanted */
 	char *path;                      /* of local */
 	bool is_open;                    /* local serves there */
@@ -126,15 +129,18 @@ static struct evhttp *make_server(struct endpoint *e, bool with_status)
  * memory, and errno says so.  A listener that there was no memory to have heard hears nobody, and
  * libevent does not tell: it is enabled once more, which changes nothing for one that hears.
  */
-static struct evconnlistener *accept_at(struct evhttp *http, int fd)
+static struct evconnlistener *accept_at(struct endpoint *e, struct evhttp *http, int fd)
 {
-	struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(http, fd);
-	struct evconnlistener *listener = bound ? evhttp_bound_socket_get_listener(bound) : NULL;
+	struct evconnlistener *listener = evconnlistener_new(
+		e->base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE, 0, fd);
+	struct evhttp_bound_socket *bound = listener ? evhttp_bind_listener(http, listener) : NULL;
 
-	if (listener && evconnlistener_enable(listener) == 0)
+	if (bound && evconnlistener_enable(listener) == 0)
 		return listener;
 	if (bound)
 		evhttp_del_accept_socket(http, bound);
+	else if (listener)
+		evconnlistener_free(listener);
 	else
 		close(fd);
 	errno = ENOMEM;
@@ -164,19 +170,19 @@ static void pause_if_short(struct endpoint *e)
 	timer_set(e->resume, PAUSE_S * 1000UL);
 }
 
+/* Unless a pause is over before. */
+static void open_later(struct endpoint *e)
+{
+	if (!evtimer_pending(e->resume, NULL))
+		timer_set(e->resume, AGAIN_S * 1000UL);
+}
+
 /* Somebody has connected.  NULL: libevent makes what it needs. */
 static struct bufferevent *on_connection(struct event_base *base, void *arg)
 {
 	(void)base;
 	pause_if_short(arg);
 	return NULL;
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	pause_if_short(arg);
 }
 
 /* ---- the socket in the file system ---- */
@@ -255,7 +261,7 @@ static int open_local(struct endpoint *e, struct error *err)
 
 	if (fd < 0)
 		return fd;
-	return accept_at(e->local, fd) ? 0 : error_set(err, -ENOMEM, "out of memory");
+	return accept_at(e, e->local, fd) ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
 void endpoint_open(struct endpoint *e)
@@ -268,6 +274,7 @@ void endpoint_open(struct endpoint *e)
 		if (!e->said || strcmp(e->said, err.msg) != 0)
 			log_warning("status cannot be asked for: %s", err.msg);
 		report_set_text(&e->said, err.msg);
+		open_later(e);
 		return;
 	}
 	e->is_open = true;
@@ -276,43 +283,26 @@ void endpoint_open(struct endpoint *e)
 	free(steal_pointer(&e->said));
 }
 
-struct endpoint *endpoint_new(struct event_base *base, const struct state *state, const char *path)
-{
-	struct endpoint *e = calloc(1, sizeof(*e));
-
-	if (!e)
-		return NULL;
-	e->base = base;
-	e->state = state;
-	e->resume = evtimer_new(base, on_resume, e);
-	e->local = make_server(e, true);
-	e->path = strdup(path);
-	if (e->resume && e->local && e->path)
-		return e;
-	endpoint_free(e);
-	return NULL;
-}
-
 /* ---- the network ---- */
 
 /*
- * Listening at "127.0.0.1:9477" or "[::1]:9477", which settings have checked; -1 and errno.
+ * Listening at an address with its port; -1 and errno.
  * evhttp_bind_socket() would do that, and keep the port when it gets no memory afterwards.
  */
 static int listen_at(const char *address)
 {
 	struct sockaddr_storage name;
-	int size = sizeof(name), on = 1;
+	socklen_t size = sockaddr_text_parse_with_port(address, &name);
 	cleanup_fd int fd = -1;
+	int on = 1;
 
 	errno = EINVAL;
-	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&name, &size) < 0)
+	if (size == 0)
 		return -1;
 	fd = socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
-	    bind(fd, (const struct sockaddr *)&name, (socklen_t)size) < 0 ||
-	    listen(fd, BACKLOG) < 0)
+	    bind(fd, (const struct sockaddr *)&name, size) < 0 || listen(fd, BACKLOG) < 0)
 		return -1;
 	return steal_fd(&fd);
 }
@@ -321,7 +311,7 @@ static bool open_network(struct endpoint *e, const char *address)
 {
 	int fd = listen_at(address);
 
-	e->listener = fd < 0 ? NULL : accept_at(e->network, fd);
+	e->listener = fd < 0 ? NULL : accept_at(e, e->network, fd);
 	if (!e->listener)
 		return false;
 	evhttp_set_bevcb(e->network, on_connection, e);
@@ -344,7 +334,8 @@ void endpoint_listen(struct endpoint *e, const char *address)
 	if (!address || (is_known && (e->network || address[0] == '\0')))
 		return;
 	close_network(e);
-	report_set_text(&e->address, address);
+	if (!is_known)
+		report_set_text(&e->address, address);
 	if (address[0] == '\0')
 		return;
 	e->network = make_server(e, false);
@@ -353,9 +344,40 @@ void endpoint_listen(struct endpoint *e, const char *address)
 			log_error("listen = \"%s\": %s; metrics are not served", address,
 				  strerror(errno));
 		close_network(e);
+		open_later(e);
 		return;
 	}
 	log_notice("metrics, /healthz and /readyz at http://%s/", address);
+}
+
+/* ---- the whole ---- */
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct endpoint *e = arg;
+
+	(void)fd;
+	(void)what;
+	endpoint_open(e);
+	endpoint_listen(e, e->address);
+	pause_if_short(e);
+}
+
+struct endpoint *endpoint_new(struct event_base *base, const struct state *state, const char *path)
+{
+	struct endpoint *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->base = base;
+	e->state = state;
+	e->resume = evtimer_new(base, on_resume, e);
+	e->local = make_server(e, true);
+	e->path = strdup(path);
+	if (e->resume && e->local && e->path)
+		return e;
+	endpoint_free(e);
+	return NULL;
 }
 
 void endpoint_free(struct endpoint *e)

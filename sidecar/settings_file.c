@@ -15,11 +15,13 @@
 #include "patchers/cidr.h"
 #include "patchers/dovecot_in_force.h"
 #include "settings_text.h"
+#include "sockaddr_text.h"
 
 #include <confuse.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 enum { LISTENER_NAME_MAX = 32 };
 
@@ -221,15 +223,12 @@ static int check_reload(cfg_t *cfg, cfg_opt_t *opt)
 static int check_endpoint(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *value = cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1);
-	const char *colon = value ? strrchr(value, ':') : NULL;
-	unsigned long port = 0;
-	struct cidr net;
+	struct sockaddr_storage address;
 
 	if (value && value[0] == '\0')
 		return 0;
-	if (colon && strlen(value) < SETTINGS_ENDPOINT_MAX && !strchr(value, '/') &&
-	    span_to_number(span_from(colon + 1), UINT16_MAX, &port) && port > 0 &&
-	    cidr_parse(span_trim(span_between(value, colon), "[]"), &net, NULL, NULL) == 0)
+	if (value && strlen(value) < SETTINGS_ENDPOINT_MAX &&
+	    sockaddr_text_parse_with_port(value, &address) > 0)
 		return 0;
 	cfg_error(cfg, "%s = \"%s\": wanted \"address:port\"", opt->name, value ? value : "");
 	return -1;

@@ -2,6 +2,8 @@
 /* sockaddr_text - internet addresses as text, and as the kernel has them. */
 #include "sockaddr_text.h"
 
+#include "patchers/base/span.h"
+
 #include <string.h>
 #include <sys/socket.h>
 
@@ -26,6 +28,22 @@ socklen_t sockaddr_text_parse(const char *address, uint16_t port, struct sockadd
 		return sizeof(*at.ipv6);
 	}
 	return 0;
+}
+
+socklen_t sockaddr_text_parse_with_port(const char *text, struct sockaddr_storage *out)
+{
+	const char *colon = strrchr(text, ':');
+	struct span name = span_between(text, colon ? colon : text);
+	char address[INET6_ADDRSTRLEN];
+	unsigned long port = 0;
+
+	if (span_starts(name, "[") && span_end(name)[-1] == ']')
+		name = span_between(name.data + 1, span_end(name) - 1);
+	if (!colon || name.len >= sizeof(address) ||
+	    !span_to_number(span_from(colon + 1), UINT16_MAX, &port) || port == 0)
+		return 0;
+	*(char *)mempcpy(address, name.data, name.len) = '\0';
+	return sockaddr_text_parse(address, (uint16_t)port, out);
 }
 
 const char *sockaddr_text_print(const struct sockaddr_storage *address,

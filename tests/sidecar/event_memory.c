@@ -6,11 +6,12 @@
 #include <stdlib.h>
 
 static int fails_in; /* allocations; 0: none */
+static bool is_denied;
 static bool has_failed;
 
 static void *reallocate(void *p, size_t size)
 {
-	if (fails_in == 0 || --fails_in > 0)
+	if (!is_denied && (fails_in == 0 || --fails_in > 0))
 		return realloc(p, size);
 	has_failed = true;
 	return NULL;
@@ -32,8 +33,15 @@ void event_memory_fail(int n)
 	fails_in = n;
 }
 
+void event_memory_deny(void)
+{
+	has_failed = false;
+	is_denied = true;
+}
+
 bool event_memory_end(void)
 {
 	fails_in = 0;
+	is_denied = false;
 	return has_failed;
 }

@@ -11,7 +11,10 @@ void event_memory_begin(void);
 /* Let the n-th allocation from now on fail, counted from 1. */
 void event_memory_fail(int n);
 
-/* No more: whether it has failed. */
+/* Let all of them fail. */
+void event_memory_deny(void);
+
+/* No more: whether one has failed. */
 bool event_memory_end(void);
 
 #endif

@@ -5,7 +5,7 @@
 #include "event_memory.h"
 #include "sidecar/timer.h"
 
-enum { AN_HOUR_MS = 3600 * 1000 };
+enum { AN_HOUR_MS = 3600 * 1000, ALLOCATIONS_MAX = 1000 };
 
 static void on_ring(evutil_socket_t fd, short what, void *arg)
 {
@@ -45,11 +45,52 @@ static void without_memory_it_rings_at_once(void **state)
 	assert_int_equal(rings(AN_HOUR_MS, true), 1);
 }
 
+static void a_loop_for_long_has_memory_for_its_timers(void **state)
+{
+	struct event_base *base = timer_base_new();
+	struct event *timers[TIMERS_MAX];
+	int count = 0;
+
+	(void)state;
+	for (size_t i = 0; i < TIMERS_MAX; i++)
+		timers[i] = evtimer_new(base, on_ring, &count);
+	event_memory_deny();
+	for (size_t i = 0; i < TIMERS_MAX; i++)
+		timer_set(timers[i], AN_HOUR_MS);
+	assert_false(event_memory_end());
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(count, 0);
+	for (size_t i = 0; i < TIMERS_MAX; i++)
+		event_free(timers[i]);
+	event_base_free(base);
+}
+
+static void it_is_there_with_that_memory_or_not_at_all(void **state)
+{
+	int n = 1;
+	bool has_failed = true;
+
+	(void)state;
+	for (; has_failed && n < ALLOCATIONS_MAX; n++) {
+		struct event_base *base;
+
+		event_memory_fail(n);
+		base = timer_base_new();
+		has_failed = event_memory_end();
+		assert_true(has_failed || base);
+		if (base)
+			event_base_free(base);
+	}
+	assert_in_range(n, 3, ALLOCATIONS_MAX - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_rings_when_it_is_time),
 		cmocka_unit_test(without_memory_it_rings_at_once),
+		cmocka_unit_test(a_loop_for_long_has_memory_for_its_timers),
+		cmocka_unit_test(it_is_there_with_that_memory_or_not_at_all),
 	};
 
 	event_memory_begin();

@@ -50,6 +50,13 @@ def await_silent(running, address):
     wait.until(lambda: served(running, address) is None, f"no answer at {address}")
 
 
+@pytest.mark.parametrize("wanted", [f"[{FIRST[:-5]}]:9477", "::1:9479"])
+def test_what_check_takes_is_served(lab, postern_built, wanted):
+    """The brackets may be missing, or be where none are needed."""
+    running = begin(lab, listen(wanted))
+    await_served(running, FIRST if FIRST[:-5] in wanted else SIXTH)
+
+
 def metrics(running, address=None):
     code, text = running.get("/metrics", address)
     assert code == 200
