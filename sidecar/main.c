@@ -11,12 +11,14 @@
 #include "patchers/base/span.h"
 #include "settings.h"
 #include "signal_state.h"
+#include "spare_memory.h"
 #include "status_client.h"
 
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static int cmd_help(const struct command *self, const struct command_globals *globals, int argc,
 		    char **argv);
@@ -204,6 +206,7 @@ int main(int argc, char **argv)
 	char room[3];
 
 	signal_state_capture();
+	spare_memory_for_libevent(malloc, realloc);
 	/* Whatever our parent had: children are waited for, a closed pipe is an error. */
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);

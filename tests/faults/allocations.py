@@ -29,7 +29,10 @@ MOST_AT = 5 * 4
 ALL, SHORTAGE = 1 << 30, 20
 TERMINATED = 128 + signal.SIGTERM
 NOT_STARTED = (125, 126, 127)  # by `run`: it, or its command, could not
-BAD_WORDS = ("Sanitizer", "runtime error:", "Assertion", "double free", "corrupted")
+# The last ones: what a process of postern's says of another that crashed, and goes on.
+BAD_WORDS = ("Sanitizer", "runtime error:", "Assertion", "double free", "corrupted",
+             "ended by SIGSEGV", "ended by SIGABRT", "ended by SIGBUS",
+             "ended by signal 11", "ended by signal 6", "ended by signal 7")
 # It has said so, and the next run mends it.
 NOT_ALL = re.compile("not everything could be reverted|could not be put back")
 KEPT = re.compile("capabilities kept: [A-Z_, ]+;|capabilities kept: none;")

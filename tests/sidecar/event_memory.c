@@ -6,42 +6,37 @@
 #include <stdlib.h>
 
 static int fails_in; /* allocations; 0: none */
-static bool is_denied;
+static bool rest_fails;
 static bool has_failed;
 
-static void *reallocate(void *p, size_t size)
+void *event_memory_reallocate(void *p, size_t size)
 {
-	if (!is_denied && (fails_in == 0 || --fails_in > 0))
+	if (fails_in == 0 || --fails_in > 0)
 		return realloc(p, size);
 	has_failed = true;
+	fails_in = rest_fails;
 	return NULL;
 }
 
-static void *allocate(size_t size)
+void *event_memory_allocate(size_t size)
 {
-	return reallocate(NULL, size);
+	return event_memory_reallocate(NULL, size);
 }
 
 void event_memory_begin(void)
 {
-	event_set_mem_functions(allocate, reallocate, free);
+	event_set_mem_functions(event_memory_allocate, event_memory_reallocate, free);
 }
 
-void event_memory_fail(int n)
+void event_memory_fail(int n, bool rest_too)
 {
 	has_failed = false;
 	fails_in = n;
-}
-
-void event_memory_deny(void)
-{
-	has_failed = false;
-	is_denied = true;
+	rest_fails = rest_too;
 }
 
 bool event_memory_end(void)
 {
 	fails_in = 0;
-	is_denied = false;
 	return has_failed;
 }

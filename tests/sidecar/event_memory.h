@@ -4,15 +4,19 @@
 #define TESTS_SIDECAR_EVENT_MEMORY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
-/* To be called before anything else of libevent's, see event_set_mem_functions(). */
+/* As malloc(3) and realloc(3). */
+void *event_memory_allocate(size_t size);
+void *event_memory_reallocate(void *p, size_t size);
+
+/* Let libevent ask these.  To be called before anything else of libevent's, see
+ * event_set_mem_functions(). */
 void event_memory_begin(void);
 
-/* Let the n-th allocation from now on fail, counted from 1. */
-void event_memory_fail(int n);
-
-/* Let all of them fail. */
-void event_memory_deny(void);
+/* Let the n-th allocation from now on fail, counted from 1; if `rest_too`, those behind it as well.
+ */
+void event_memory_fail(int n, bool rest_too);
 
 /* No more: whether one has failed. */
 bool event_memory_end(void);

@@ -6,6 +6,7 @@
 #include "patchers/base/cleanup.h"
 #include "sidecar/endpoint.h"
 #include "sidecar/local_socket.h"
+#include "sidecar/spare_memory.h"
 #include "sidecar/state.h"
 
 #include <arpa/inet.h>
@@ -17,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MOST = 1000, LOOPS_MAX = 2000, LOOP_US = 1000 };
+enum { MOST = 1000, LOOPS_MAX = 2000, LOOPS_WITHOUT = 50, LOOP_US = 1000 };
 
 static int connect_local(const char *path)
 {
@@ -83,7 +84,7 @@ static bool lives(int n, const struct state *state, const char *path)
 
 	snprintf(address, sizeof(address), "127.0.0.1:%d", ntohs(port));
 	assert_non_null(base);
-	event_memory_fail(n);
+	event_memory_fail(n, false);
 	endpoint = endpoint_new(base, state, path);
 	if (endpoint) {
 		endpoint_open(endpoint);
@@ -119,9 +120,56 @@ static void it_is_not_there_or_it_answers(void **unused)
 	assert_int_equal(rmdir(folder), 0);
 }
 
+/* Ask it something while the n-th allocation fails, or all from then on do; whether one did. */
+static bool is_asked(struct event_base *base, const char *path, int n, bool rest_too)
+{
+	static const char question[] = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+	cleanup_fd int fd = connect_local(path);
+	char text[4096];
+
+	assert_int_equal(write(fd, question, strlen(question)), strlen(question));
+	event_memory_fail(n, rest_too);
+	for (int i = 0; i < LOOPS_WITHOUT && recv(fd, text, sizeof(text), MSG_DONTWAIT) < 0; i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	return event_memory_end();
+}
+
+static void whoever_asks_without_memory_harms_nobody(void **unused)
+{
+	char folder[] = "/tmp/postern-endpoint-XXXXXX", path[64];
+	struct event_base *base;
+	struct endpoint *endpoint;
+	struct state state;
+	int n = 1;
+
+	(void)unused;
+	spare_memory_for_libevent(event_memory_allocate, event_memory_reallocate);
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/socket", folder);
+	state_init(&state, "watch");
+	base = event_base_new();
+	endpoint = endpoint_new(base, &state, path);
+	endpoint_open(endpoint);
+	while (n < MOST && is_asked(base, path, n, false)) {
+		assert_answers(base, connect_local(path), "/metrics");
+		is_asked(base, path, n, true);
+		assert_answers(base, connect_local(path), "/metrics");
+		n++;
+	}
+	assert_in_range(n, 2, MOST - 1);
+	endpoint_free(endpoint);
+	event_base_free(base);
+	state_release(&state);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(it_is_not_there_or_it_answers) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_is_not_there_or_it_answers),
+		cmocka_unit_test(whoever_asks_without_memory_harms_nobody),
+	};
 
 	event_memory_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);

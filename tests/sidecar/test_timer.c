@@ -22,7 +22,7 @@ static int rings(unsigned long ms, bool is_short)
 	struct event *timer = evtimer_new(base, on_ring, &count);
 
 	assert_non_null(timer);
-	event_memory_fail(is_short);
+	event_memory_fail(is_short, false);
 	timer_set(timer, ms);
 	assert_int_equal(event_memory_end(), is_short);
 	event_base_loop(base, ms == 0 ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
@@ -54,7 +54,7 @@ static void a_loop_for_long_has_memory_for_its_timers(void **state)
 	(void)state;
 	for (size_t i = 0; i < TIMERS_MAX; i++)
 		timers[i] = evtimer_new(base, on_ring, &count);
-	event_memory_deny();
+	event_memory_fail(1, true);
 	for (size_t i = 0; i < TIMERS_MAX; i++)
 		timer_set(timers[i], AN_HOUR_MS);
 	assert_false(event_memory_end());
@@ -74,7 +74,7 @@ static void it_is_there_with_that_memory_or_not_at_all(void **state)
 	for (; has_failed && n < ALLOCATIONS_MAX; n++) {
 		struct event_base *base;
 
-		event_memory_fail(n);
+		event_memory_fail(n, false);
 		base = timer_base_new();
 		has_failed = event_memory_end();
 		assert_true(has_failed || base);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spare_memory - memory that libevent gets when there is none.
+ *
+ * libevent 2.1 crashes where an allocation for a connection's request fails: it
+ * goes through a list, or a base, that is not there yet.  What it asks for is
+ * small and not much, and is in this program from the start.
+ */
+#ifndef SIDECAR_SPARE_MEMORY_H
+#define SIDECAR_SPARE_MEMORY_H
+
+#include <stddef.h>
+
+/* So many pieces, of so many bytes each; what is larger may fail. */
+enum { SPARE_MEMORY_PIECES = 64, SPARE_MEMORY_PIECE_BYTES = 4096 };
+
+/*
+ * Have libevent ask these functions, as malloc(3) and realloc(3), and take a piece when one has
+ * none; what they give is for free(3).  To be called before anything else of libevent's, see
+ * event_set_mem_functions(); for a process that has one thread.
+ */
+void spare_memory_for_libevent(void *(*allocate)(size_t), void *(*reallocate)(void *, size_t));
+
+#endif
