@@ -13,7 +13,7 @@ from test_server_sidecar import Sidecar
 HERE = pathlib.Path(__file__).parent
 WATCHED = "/secrets/ssl"
 READ = 15
-ENDS_WITHIN_S = 20
+ENDS_WITHIN_S = wait.slowed(20)
 
 
 # -- a file system that never answers
