@@ -7,6 +7,7 @@
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "sockaddr_text.h"
+#include "spare_memory.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -182,7 +183,8 @@ static void judge_tls(struct attempt *a, struct evbuffer *in)
 		snprintf(a->job->detail, sizeof(a->job->detail), "TLS alert %u", record[6]);
 		fail_or_retry(a, PROBE_REFUSED);
 	} else if (n >= 1 && record[0] != 0x15) {
-		cleanup_free char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
+		CLEANUP(spare_memory_release_p)
+		char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
 
 		fail(a, PROBE_REFUSED, "no TLS: ", line ? line : "?");
 	}
@@ -279,7 +281,8 @@ static void on_read(struct bufferevent *conn, void *ctx)
 		return;
 	}
 	while (a->conn == conn) { /* a verdict drops the connection, and `in` with it */
-		cleanup_free char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
+		CLEANUP(spare_memory_release_p)
+		char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
 
 		if (!line)
 			break;

@@ -46,6 +46,11 @@ static void give_back(void *p)
 		free(p);
 }
 
+void spare_memory_release_p(void *pointer)
+{
+	give_back(*(void **)pointer);
+}
+
 static void *get(size_t bytes)
 {
 	void *p = allocate(bytes);

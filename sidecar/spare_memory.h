@@ -16,9 +16,15 @@ enum { SPARE_MEMORY_PIECES = 64, SPARE_MEMORY_PIECE_BYTES = 4096 };
 
 /*
  * Have libevent ask these functions, as malloc(3) and realloc(3), and take a piece when one has
- * none; what they give is for free(3).  To be called before anything else of libevent's, see
+ * none; what they give goes to free(3).  To be called before anything else of libevent's, see
  * event_set_mem_functions(); for a process that has one thread.
  */
 void spare_memory_for_libevent(void *(*allocate)(size_t), void *(*reallocate)(void *, size_t));
+
+/*
+ * `CLEANUP(spare_memory_release_p) char *line = evbuffer_readln(...);`: for what libevent says is
+ * for free(3), which knows no piece.
+ */
+void spare_memory_release_p(void *pointer);
 
 #endif

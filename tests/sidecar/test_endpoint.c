@@ -135,21 +135,21 @@ static bool is_asked(struct event_base *base, const char *path, int n, bool rest
 	return event_memory_end();
 }
 
-static void whoever_asks_without_memory_harms_nobody(void **unused)
+static void whoever_asks_without_memory_harms_nobody(void **state)
 {
 	char folder[] = "/tmp/postern-endpoint-XXXXXX", path[64];
 	struct event_base *base;
 	struct endpoint *endpoint;
-	struct state state;
+	struct state known;
 	int n = 1;
 
-	(void)unused;
+	(void)state;
 	spare_memory_for_libevent(event_memory_allocate, event_memory_reallocate);
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/socket", folder);
-	state_init(&state, "watch");
+	state_init(&known, "watch");
 	base = event_base_new();
-	endpoint = endpoint_new(base, &state, path);
+	endpoint = endpoint_new(base, &known, path);
 	endpoint_open(endpoint);
 	while (n < MOST && is_asked(base, path, n, false)) {
 		assert_answers(base, connect_local(path), "/metrics");
@@ -160,7 +160,7 @@ static void whoever_asks_without_memory_harms_nobody(void **unused)
 	assert_in_range(n, 2, MOST - 1);
 	endpoint_free(endpoint);
 	event_base_free(base);
-	state_release(&state);
+	state_release(&known);
 	assert_int_equal(rmdir(folder), 0);
 }
 

@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 
 #include "event_memory.h"
+#include "patchers/base/cleanup.h"
 #include "sidecar/spare_memory.h"
 
 #include <event2/buffer.h>
@@ -34,6 +35,30 @@ static void it_is_so_much_and_comes_back(void **state)
 		while (n > 0)
 			evbuffer_free(made[--n]);
 	}
+}
+
+/* A line belongs to whoever has read it, and is no memory of malloc(3)'s. */
+static void a_line_comes_back(void **state)
+{
+	struct evbuffer *text = evbuffer_new(), *made[MORE];
+	size_t n;
+
+	(void)state;
+	assert_non_null(text);
+	for (int i = 0; i <= SPARE_MEMORY_PIECES; i++) {
+		CLEANUP(spare_memory_release_p) char *line = NULL;
+
+		assert_int_equal(evbuffer_add(text, "220 ready\r\n", 11), 0);
+		event_memory_fail(1, true);
+		line = evbuffer_readln(text, NULL, EVBUFFER_EOL_CRLF);
+		assert_true(event_memory_end());
+		assert_string_equal(line, "220 ready");
+	}
+	evbuffer_free(text);
+	n = make_without_memory(made);
+	assert_int_equal(n, SPARE_MEMORY_PIECES);
+	while (n > 0)
+		evbuffer_free(made[--n]);
 }
 
 static void on_ring(evutil_socket_t fd, short what, void *arg)
@@ -76,6 +101,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_so_much_and_comes_back),
+		cmocka_unit_test(a_line_comes_back),
 		cmocka_unit_test(what_grows_keeps_what_it_holds),
 	};
 
