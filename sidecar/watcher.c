@@ -428,7 +428,7 @@ static int begin(struct watcher *w)
 
 	if (rootfs_init(&w->own, "/", &err) < 0)
 		return command_fail(&err);
-	w->base = timer_base_new();
+	w->base = event_base_new();
 	if (w->base)
 		w->endpoint = endpoint_new(w->base, &w->state, w->job->socket_path);
 	if (!w->endpoint || !make_events(w)) {
