@@ -9,6 +9,7 @@
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "sockaddr_text.h"
+#include "spare_memory.h"
 #include "state.h"
 #include "timer.h"
 #include "view_status.h"
@@ -159,12 +160,14 @@ static bool descriptors_are_short(void)
 	return lowest < 0 || lowest >= DESCRIPTORS_MAX || (rlim_t)lowest >= limit.rlim_cur / 2;
 }
 
-/* Nobody is let in until there are descriptors again; those who wait do so in the kernel. */
+/* Nobody is let in until there are descriptors, and memory, again; those who wait do so in the
+ * kernel. */
 static void pause_if_short(struct endpoint *e)
 {
 	if (!e->listener)
 		return;
-	if (!descriptors_are_short() && evconnlistener_enable(e->listener) == 0)
+	if (!descriptors_are_short() && !spare_memory_is_short() &&
+	    evconnlistener_enable(e->listener) == 0)
 		return;
 	evconnlistener_disable(e->listener);
 	timer_set(e->resume, PAUSE_S * 1000UL);

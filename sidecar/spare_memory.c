@@ -16,6 +16,7 @@ struct piece {
 
 static struct piece pieces[SPARE_MEMORY_PIECES]; /* no memory before it is used */
 static bool is_used[SPARE_MEMORY_PIECES];
+static size_t n_used;
 static void *(*allocate)(size_t);
 static void *(*reallocate)(void *, size_t);
 
@@ -26,6 +27,7 @@ static void *take(size_t bytes)
 		if (is_used[i])
 			continue;
 		is_used[i] = true;
+		n_used++;
 		return pieces[i].bytes;
 	}
 	return NULL;
@@ -40,10 +42,17 @@ static bool is_piece(const void *p)
 
 static void give_back(void *p)
 {
-	if (is_piece(p))
-		is_used[((uintptr_t)p - (uintptr_t)pieces) / sizeof(pieces[0])] = false;
-	else
+	if (!is_piece(p)) {
 		free(p);
+		return;
+	}
+	is_used[((uintptr_t)p - (uintptr_t)pieces) / sizeof(pieces[0])] = false;
+	n_used--;
+}
+
+bool spare_memory_is_short(void)
+{
+	return n_used > SPARE_MEMORY_PIECES / 2;
 }
 
 void spare_memory_release_p(void *pointer)

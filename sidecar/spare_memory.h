@@ -9,6 +9,7 @@
 #ifndef SIDECAR_SPARE_MEMORY_H
 #define SIDECAR_SPARE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* So many pieces, of so many bytes each; what is larger may fail. */
@@ -20,6 +21,9 @@ enum { SPARE_MEMORY_PIECES = 64, SPARE_MEMORY_PIECE_BYTES = 4096 };
  * event_set_mem_functions(); for a process that has one thread.
  */
 void spare_memory_for_libevent(void *(*allocate)(size_t), void *(*reallocate)(void *, size_t));
+
+/* Whether less than half of it is left: time to let nobody in. */
+bool spare_memory_is_short(void);
 
 /*
  * `CLEANUP(spare_memory_release_p) char *line = evbuffer_readln(...);`: for what libevent says is

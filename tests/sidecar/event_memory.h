@@ -10,12 +10,10 @@
 void *event_memory_allocate(size_t size);
 void *event_memory_reallocate(void *p, size_t size);
 
-/* Let libevent ask these.  To be called before anything else of libevent's, see
- * event_set_mem_functions(). */
+/* Let libevent ask these: before anything else of libevent's, see event_set_mem_functions(). */
 void event_memory_begin(void);
 
-/* Let the n-th allocation from now on fail, counted from 1; if `rest_too`, those behind it as well.
- */
+/* Let the n-th allocation from now on fail, counted from 1, and with rest_too all after it. */
 void event_memory_fail(int n, bool rest_too);
 
 /* No more: whether one has failed. */

@@ -10,6 +10,7 @@
 #include "sidecar/state.h"
 
 #include <arpa/inet.h>
+#include <event2/buffer.h>
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -129,9 +130,8 @@ static bool is_asked(struct event_base *base, const char *path, int n, bool rest
 
 	assert_int_equal(write(fd, question, strlen(question)), strlen(question));
 	event_memory_fail(n, rest_too);
-	for (int i = 0; i < LOOPS_WITHOUT && recv(fd, text, sizeof(text), MSG_DONTWAIT) < 0; i++) {
+	for (int i = 0; i < LOOPS_WITHOUT && recv(fd, text, sizeof(text), MSG_DONTWAIT) < 0; i++)
 		event_base_loop(base, EVLOOP_NONBLOCK);
-	}
 	return event_memory_end();
 }
 
@@ -164,11 +164,56 @@ static void whoever_asks_without_memory_harms_nobody(void **state)
 	assert_int_equal(rmdir(folder), 0);
 }
 
+static bool is_answered(struct event_base *base, int fd)
+{
+	char byte;
+
+	for (int i = 0; i < LOOPS_WITHOUT; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	return recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1;
+}
+
+/* Who comes first is served, and then nobody before there is memory again. */
+static void nobody_is_let_in_while_memory_is_short(void **state)
+{
+	static const char question[] = "GET /healthz HTTP/1.0\r\n\r\n";
+	const in_port_t port = free_port();
+	struct evbuffer *made[SPARE_MEMORY_PIECES];
+	struct event_base *base = event_base_new();
+	struct state known;
+	struct endpoint *endpoint;
+	size_t n = 0;
+	char address[32];
+
+	(void)state;
+	state_init(&known, "watch");
+	snprintf(address, sizeof(address), "127.0.0.1:%d", ntohs(port));
+	endpoint = endpoint_new(base, &known, "/nowhere");
+	endpoint_listen(endpoint, address);
+	event_memory_fail(1, true);
+	while (!spare_memory_is_short())
+		made[n++] = evbuffer_new();
+	assert_true(event_memory_end());
+	for (int i = 0; i < 2; i++) {
+		cleanup_fd int fd = connect_network(port);
+
+		assert_int_equal(write(fd, question, strlen(question)), strlen(question));
+		assert_int_equal(is_answered(base, fd), i == 0);
+	}
+	while (n > 0)
+		evbuffer_free(made[--n]);
+	assert_answers(base, connect_network(port), "/healthz");
+	endpoint_free(endpoint);
+	event_base_free(base);
+	state_release(&known);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_not_there_or_it_answers),
 		cmocka_unit_test(whoever_asks_without_memory_harms_nobody),
+		cmocka_unit_test(nobody_is_let_in_while_memory_is_short),
 	};
 
 	event_memory_begin();

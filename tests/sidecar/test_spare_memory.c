@@ -9,39 +9,35 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 
-enum { MORE = SPARE_MEMORY_PIECES + 1 };
-
-/* How many there are while all of malloc(3)'s fail. */
-static size_t make_without_memory(struct evbuffer *made[static MORE])
+/* There are so many pieces while all of malloc(3)'s fail, and no more. */
+static void assert_all_are_there(void)
 {
-	size_t n = 0;
+	struct evbuffer *made[SPARE_MEMORY_PIECES];
 
 	event_memory_fail(1, true);
-	while (n < MORE && (made[n] = evbuffer_new()) != NULL)
-		n++;
+	for (size_t n = 0; n < SPARE_MEMORY_PIECES; n++) {
+		assert_int_equal(spare_memory_is_short(), n > SPARE_MEMORY_PIECES / 2);
+		made[n] = evbuffer_new();
+		assert_non_null(made[n]);
+	}
+	assert_null(evbuffer_new());
 	assert_true(event_memory_end());
-	return n;
+	for (size_t n = 0; n < SPARE_MEMORY_PIECES; n++)
+		evbuffer_free(made[n]);
+	assert_false(spare_memory_is_short());
 }
 
 static void it_is_so_much_and_comes_back(void **state)
 {
-	struct evbuffer *made[MORE];
-
 	(void)state;
-	for (int again = 0; again < 3; again++) {
-		size_t n = make_without_memory(made);
-
-		assert_int_equal(n, SPARE_MEMORY_PIECES);
-		while (n > 0)
-			evbuffer_free(made[--n]);
-	}
+	for (int again = 0; again < 3; again++)
+		assert_all_are_there();
 }
 
 /* A line belongs to whoever has read it, and is no memory of malloc(3)'s. */
 static void a_line_comes_back(void **state)
 {
-	struct evbuffer *text = evbuffer_new(), *made[MORE];
-	size_t n;
+	struct evbuffer *text = evbuffer_new();
 
 	(void)state;
 	assert_non_null(text);
@@ -55,10 +51,7 @@ static void a_line_comes_back(void **state)
 		assert_string_equal(line, "220 ready");
 	}
 	evbuffer_free(text);
-	n = make_without_memory(made);
-	assert_int_equal(n, SPARE_MEMORY_PIECES);
-	while (n > 0)
-		evbuffer_free(made[--n]);
+	assert_all_are_there();
 }
 
 static void on_ring(evutil_socket_t fd, short what, void *arg)
