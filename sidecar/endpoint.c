@@ -32,7 +32,7 @@ enum { HEADERS_BYTES_MAX = 8192, BODY_BYTES_MAX = 1024, TIMEOUT_S = 10, BACKLOG 
 enum { DESCRIPTORS_MAX = 128, PAUSE_S = 1 };
 
 /* What cannot be opened is tried again after that, and after each look. */
-enum { AGAIN_S = 60 };
+enum { AGAIN_S = 10 };
 
 struct endpoint {
 	struct event_base *base;

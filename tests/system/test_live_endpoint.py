@@ -217,6 +217,17 @@ def test_busy_address_is_said_and_tried_again(lab, postern_built):
     assert await_served(running, FIRST) == (200, "live\n")
 
 
+def test_busy_address_is_tried_again_without_a_look(lab, postern_built):
+    with lab.mail.listen("127.0.0.1", 9477):
+        running = begin(lab, listen(FIRST, "resync = 0\n"))
+        running.wait_line("metrics are not served")
+        running.look_at_all()
+        looks = running.status()["counts"]["looks"]
+    assert await_served(running, FIRST) == (200, "live\n")
+    assert running.status()["counts"]["looks"] == looks
+    assert len(running.lines("metrics are not served")) == 1
+
+
 def test_stop_leaves_no_socket(lab, postern_built):
     running = begin(lab, listen(FIRST), postern.WATCH)
     assert running.stop(signal.SIGINT) == 0
