@@ -42,7 +42,8 @@ socklen_t sockaddr_text_parse_with_port(const char *text, struct sockaddr_storag
 	if (!colon || name.len >= sizeof(address) ||
 	    !span_to_number(span_from(colon + 1), UINT16_MAX, &port) || port == 0)
 		return 0;
-	*(char *)mempcpy(address, name.data, name.len) = '\0';
+	memcpy(address, name.data, name.len);
+	address[name.len] = '\0';
 	return sockaddr_text_parse(address, (uint16_t)port, out);
 }
 

@@ -65,21 +65,12 @@ def test_what_changes_after_it_is_judged_anew(lab, postern_built):
     assert calls(lab.mail)[-1][2] in ("10587", "20587")
 
 
-DOVECONF = "/usr/bin/doveconf"
-
-
 def test_file_that_only_the_plan_includes_changes_after_it(lab, postern_built):
     """Nobody listens to its folder; it was judged in another state."""
     running, _ = postern.begun(lab.mail)
     state = lab.mail.snapshot("/etc/dovecot")
-    lab.mail.write("/srv/next.conf", "no_such_setting_at_all = yes\n")
-    lab.mail.shell(f"mv {DOVECONF} {DOVECONF}.real")
-    lab.mail.write(DOVECONF, f"""#!/bin/sh
-{DOVECONF}.real "$@"
-status=$?
-case "$*" in *judge*) [ -e /srv/next.conf ] && mv /srv/next.conf /srv/of-the-plan.conf; esac
-exit $status
-""", 0o755)
+    postern.change_while_judged(lab.mail, "/srv/of-the-plan.conf",
+                                "no_such_setting_at_all = yes\n")
     lab.mail.write(f"{postern.OVERRIDES}/dovecot.cf", "!include_try /srv/of-the-plan.conf\n")
     status = running.wait_for(lambda s: s["outcome"] in ("refused", "current")
                               and not lab.mail.exists("/srv/next.conf"), "the verdict")

@@ -6,7 +6,8 @@ import smtplib
 import pytest
 
 import patching
-from lab import evidence, files, mail_config, mailhost, proxy_client, recipe, started, wait
+from lab import (evidence, files, mail_config, mailhost, postern, proxy_client, recipe, started,
+                 wait)
 
 
 # -- conflicts
@@ -165,14 +166,7 @@ def test_broken_dovecot_configuration_is_not_reloaded(lab, postern_built):
 def test_what_breaks_while_it_is_judged_is_judged_again(lab, postern_built):
     """The verdict was on another configuration than the one that Dovecot would read."""
     mistake = "/etc/dovecot/conf.d/99-broken.conf"
-    lab.mail.write("/tmp/next.conf", "no_such_setting_at_all = yes\n")
-    lab.mail.shell("mv /usr/bin/doveconf /usr/bin/doveconf.real")
-    lab.mail.write("/usr/bin/doveconf", f"""#!/bin/sh
-/usr/bin/doveconf.real "$@"
-status=$?
-case "$*" in *judge*) [ ! -e /tmp/next.conf ] || mv /tmp/next.conf {mistake} ;; esac
-exit $status
-""", 0o755)
+    postern.change_while_judged(lab.mail, mistake, "no_such_setting_at_all = yes\n")
     before = lab.mail.snapshot(*mailhost.CONFIGURATION)
     mark = lab.mail.log.mark()
     done = lab.mail.postern("patch", check=False)
