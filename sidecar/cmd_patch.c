@@ -77,7 +77,8 @@ int cmd_patch(const struct command *self, const struct command_globals *globals,
 	CLEANUP(inputs_release) struct inputs inputs = INPUTS_INIT;
 	struct survey_request request = { .host = &host,
 					  .settings = &inputs.settings,
-					  .overrides = &inputs.overrides };
+					  .overrides = &inputs.overrides,
+					  .guard_anyway = true };
 	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
 	const char *values[OPTION_COUNT];
 	int status;

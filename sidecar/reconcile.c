@@ -136,16 +136,23 @@ static int run(const struct survey_request *request, struct survey *out, struct 
 }
 
 /* A container that starts again has the files of before, and a network without a gate. */
-static void guard_anyway(const struct survey_request *request)
+static void guard_anyway(const struct survey_request *request, struct notes *notes)
 {
 	CLEANUP(survey_release) struct survey r = SURVEY_INIT;
 	struct survey_request alone = *request;
 	cleanup_fd int lock_fd = -1;
+	struct error err = { 0 };
+	int rc;
 
 	alone.each_alone = true;
-	if (take_lock(request, LOCK_WAIT_MS, &lock_fd, NULL) == 0 &&
-	    survey_take(&alone, &r, NULL) == 0)
+	rc = take_lock(request, LOCK_WAIT_MS, &lock_fd, &err);
+	if (rc == 0)
+		rc = survey_take(&alone, &r, &err);
+	if (rc == 0)
 		apply_guard_standing(&r);
+	else
+		notes_add(notes, NOTE_WARNING, "what asks for a header already is not guarded: %s",
+			  err.msg);
 }
 
 int reconcile_run(const struct survey_request *request, struct survey *out, struct error *err)
@@ -153,6 +160,6 @@ int reconcile_run(const struct survey_request *request, struct survey *out, stru
 	int rc = run(request, out, err);
 
 	if (rc < 0 && request->guard_anyway && !request->rehearse && !out->began)
-		guard_anyway(request);
+		guard_anyway(request, &out->notes);
 	return rc;
 }

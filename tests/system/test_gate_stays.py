@@ -59,6 +59,45 @@ def test_when_the_first_look_is_refused(lab, postern_built):
     assert not gate.lets_in(lab.outsider, mail.address(), TWINS["smtp"])
 
 
+def mistake(mail):
+    """Only doveconf finds it."""
+    mail.write("/etc/dovecot/conf.d/99-broken.conf", "no_such_setting_at_all = yes\n")
+
+
+def confuse_postfix(mail):
+    mail.write(mailhost.MASTER_CF, mail.read(mailhost.MASTER_CF) + "no such service\n")
+
+
+@pytest.mark.parametrize("refuse, options", [(break_dovecot, ()), (confuse_postfix, ()),
+                                             (mistake, ()), (break_dovecot, ("--no-reload",))])
+def test_when_a_patch_is_refused(lab, postern_built, refuse, options):
+    """A container that starts again, in the hook: nobody looks a second time."""
+    mail = lab.mail
+    wanted = postern.conf('gate = "require"\n', ("10.77.0.0/24", "198.51.100.0/24"))
+    mail.configure_postern(wanted)
+    mail.patch()
+    gate.delete(mail)
+    refuse(mail)
+    if refuse is mistake:  # what is to be judged
+        mail.configure_postern(wanted + postern.twins_at(imap=20143))
+    assert mail.postern("patch", *options, check=False).returncode == 1
+    served = "imap" if refuse is confuse_postfix else "submission"
+    assert not gate.lets_in(lab.outsider, mail.address(), TWINS[served])
+    assert gate.lets_in(lab.client, mail.address(), TWINS[served])
+
+
+def test_when_a_refused_patch_cannot_guard(lab, postern_built):
+    """It says so."""
+    mail = lab.mail
+    mail.patch()
+    gate.delete(mail)
+    break_dovecot(mail)
+    mail.shell("rm -rf /run/postern && echo > /run/postern")
+    done = mail.postern("patch", check=False)
+    assert done.returncode == 1
+    assert "warning: what asks for a header already is not guarded: " in done.stderr
+
+
 def test_when_what_is_refused_has_nothing_of_ours(lab, postern_built):
     """No twin is there yet: nothing is guarded that is not ours."""
     mail = lab.mail
