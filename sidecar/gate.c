@@ -252,11 +252,16 @@ static struct gate_plan plan_of(const struct gate *gate, const struct gate_ports
 				   .networks = gate->networks };
 }
 
+/*
+ * Without networks, which revert does without, nobody knows whom to let in: what there is stays
+ * as long as there is something to guard.
+ */
 static bool stands(const struct gate *gate, const struct gate_ports *ports)
 {
 	const struct gate_plan plan = plan_of(gate, ports);
 
-	return gate_table_is(&gate->before, &plan);
+	return (plan.n_ports > 0 && plan.networks->n_items == 0) ||
+	       gate_table_is(&gate->before, &plan);
 }
 
 /* What is to be guarded when all is done. */

@@ -11,6 +11,7 @@ from lab import gate, host, mailhost, postern, proxy_client, wait
 TWINS = mailhost.TWIN_PORTS
 PORTS = set(TWINS.values())
 NETWORKS = {"10.77.0.0/24", "fd77::/64"}
+CLIENTS = "198.51.100.0/24"
 OUTSIDE = ("203.0.113.0/24", "2001:db8:66::/48")
 WITHOUT = tuple(c for c in host.ENGINE_CAPABILITIES if c != "NET_ADMIN")
 FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["ipv4", "ipv6"])
@@ -194,7 +195,7 @@ def test_moved_port(lab, postern_built):
 
 def test_in_place(lab, postern_built):
     """There the stock ports ask for a header, so these are guarded."""
-    trusted = (*NETWORKS, "198.51.100.0/24")
+    trusted = (*NETWORKS, CLIENTS)
     lab.mail.configure_postern(postern.conf('mode = "in-place"\n', trusted))
     lab.mail.patch()
     assert gate.ports(lab.mail) == set(mailhost.STOCK_PORTS.values())
@@ -254,6 +255,26 @@ def test_revert_of_files_alone_leaves_it(lab, postern_built):
     assert not gate.lets_in(lab.outsider, lab.mail.address(), 10587)
     lab.mail.postern("revert")
     assert not gate.exists(lab.mail)
+
+
+@pytest.mark.parametrize("options", [("--no-reload",), ()], ids=["files alone", "port that stays"])
+def test_revert_without_networks_shuts_nobody_out(lab, postern_built, options):
+    """As by hand without the variable that patch had: whom to let in is known to the table only."""
+    mail, trusted = lab.mail, {*NETWORKS, CLIENTS}
+    mail.configure_postern(postern.conf(networks=trusted))
+    mail.patch()
+    mail.configure_postern("no = configuration\n")
+    mail.signal_master(mailhost.POSTFIX_PID, signal.SIGSTOP)
+    try:
+        mail.run([mailhost.POSTERN, "revert", *options], check=False)
+        assert stands(mail, networks=trusted)
+        assert gate.lets_in(lab.client, mail.address(), 10587)
+        assert not gate.lets_in(lab.outsider, mail.address(), 10587)
+    finally:
+        mail.signal_master(mailhost.POSTFIX_PID, signal.SIGCONT)
+    mail.wait_closed([10587] if not options else [])
+    mail.postern("revert")
+    assert not gate.exists(mail)
 
 
 def test_switched_off_live(lab, postern_built):
