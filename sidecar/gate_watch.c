@@ -3,7 +3,7 @@
 #include "gate_watch.h"
 
 #include "gate_table.h"
-#include "process.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -11,17 +11,13 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { HEARD_AT_ONCE_MAX = 64 }; /* then the loop gets its turn */
 
-/* A look of ours has the name that we have. */
-static bool is_like_ours(struct span generation)
+/* The number of the process is there too, as one of the machine's: it does not say whose. */
+static bool is_by_look(struct span generation)
 {
-	char name[PROCESS_NAME_BYTES];
-
-	return process_name(getpid(), name) &&
-	       netlink_is_text(generation, NFTA_GEN_PROC_NAME, name);
+	return netlink_is_text(generation, NFTA_GEN_PROC_NAME, WORKER_LOOK_NAME);
 }
 
 /* Each transaction ends with its generation. */
@@ -38,7 +34,7 @@ static int hear(void *arg, uint16_t type, struct span attributes, struct error *
 		(type & 0xff) != NFT_MSG_NEWGEN &&
 		(was_touched || netlink_is_text(attributes, NFTA_TABLE_NAME, GATE_TABLE_NAME));
 	if ((type & 0xff) == NFT_MSG_NEWGEN && was_touched)
-		w->changed(w->arg, is_like_ours(attributes));
+		w->changed(w->arg, is_by_look(attributes));
 	return 0;
 }
 

@@ -16,10 +16,10 @@ struct event;
 struct event_base;
 
 /*
- * The table was changed, or nobody knows whether it was.  `like_ours`: by who has our name, as
- * a look of ours has; whether one is at work just now the caller knows.
+ * The table was changed, or nobody knows whether it was.  `by_look`: by a process with the name
+ * of a look; whether one is at work just now the caller knows.
  */
-typedef void gate_watch_changed(void *arg, bool like_ours);
+typedef void gate_watch_changed(void *arg, bool by_look);
 
 struct gate_watch {
 	struct netlink netlink;

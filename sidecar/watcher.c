@@ -233,9 +233,9 @@ static void on_folders(void *arg, const struct error *err)
 	look_soon(arg);
 }
 
-static void on_gate(void *arg, bool like_ours)
+static void on_gate(void *arg, bool by_look)
 {
-	if (!like_ours || !worker_watch_is_busy(&((struct watcher *)arg)->worker))
+	if (!by_look || !worker_watch_is_busy(&((struct watcher *)arg)->worker))
 		look_soon(arg);
 }
 

@@ -58,7 +58,7 @@ static void work(const struct look_request *request, int fd)
 	signal_state_fresh();     /* the watcher's handlers are not ours: a signal means to end */
 	setpgid(0, 0);            /* so that the servers' tools can be ended with it */
 	signal(SIGTTOU, SIG_IGN); /* the terminal may be of another group */
-	prctl(PR_SET_NAME, request->rehearse ? "postern-judge" : "postern-look");
+	prctl(PR_SET_NAME, request->rehearse ? "postern-judge" : WORKER_LOOK_NAME);
 	if (request->rehearse) {
 		log_silence();
 		tool_set_limit(REHEARSAL_TOOL_MS);

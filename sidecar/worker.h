@@ -16,6 +16,9 @@ struct error;
 struct look_request;
 struct report;
 
+/* What a process that looks, and may change something, is called in the kernel. */
+#define WORKER_LOOK_NAME "postern-look"
+
 struct worker {
 	pid_t pid; /* 0: none */
 	int fd;    /* its report; non-blocking */

@@ -156,12 +156,20 @@ class MailHost(host.Host):
                    f"\n{process.output}\n{self.log.since()[-3000:]}")
 
     def _handles_reload(self, pid_file):
+        return self._hangs_up(pid_file, "SigCgt")
+
+    def awaits_reload(self, pid_file):
+        """Whether the master was told, and is stopped."""
+        return self._hangs_up(pid_file, "ShdPnd")
+
+    def _hangs_up(self, pid_file, field):
+        """Whether SIGHUP is in this set of its signals."""
         pid = self.master_pid(pid_file)
         if pid is None:
             return False
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            caught = re.search(r"^SigCgt:\s*(\S+)$", self.read(f"/proc/{pid}/status"), re.M)[1]
-            return bool(int(caught, 16) >> (signal.SIGHUP - 1) & 1)
+            signals = re.search(rf"^{field}:\s*(\S+)$", self.read(f"/proc/{pid}/status"), re.M)[1]
+            return bool(int(signals, 16) >> (signal.SIGHUP - 1) & 1)
         return False
 
     def stop_postfix(self):

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from lab import gate, mailhost, postern, wait
+from lab import gate, mailhost, postern, processes, wait
 
 TWINS = mailhost.TWIN_PORTS
 PORTS = set(TWINS.values())
@@ -162,12 +162,33 @@ def test_back_from_in_place(lab, postern_built):
     wait.until(lambda: gate.ports(mail) == PORTS, "the stock ports' release")
 
 
-def test_when_another_has_our_name(lab, postern_built, tmp_path):
-    """nft(8) by the name of our own process: heard all the same."""
-    mail = lab.mail
-    running, _ = postern.begun(mail, "resync = 0\n")
-    copy = tmp_path / pathlib.Path(f"/proc/{running.watcher_pid()}/comm").read_text().strip()
+def copy_of_nft(tmp_path, name):
+    copy = tmp_path / name
     shutil.copy(shutil.which("nft"), copy)
     copy.chmod(0o755)
-    gate.delete(mail, str(copy))
+    return str(copy)
+
+
+def test_when_another_has_the_name_of_a_look(lab, postern_built, tmp_path):
+    """Heard all the same: none is at work."""
+    mail = lab.mail
+    postern.begun(mail, "resync = 0\n")
+    gate.delete(mail, copy_of_nft(tmp_path, processes.LOOK))
+    wait.until(lambda: gate.exists(mail) and gate.ports(mail) == PORTS, "the gate")
+
+
+def test_when_another_has_the_name_of_the_watcher(lab, postern_built, tmp_path):
+    """While a look is at work that has seen the gate, and writes no file that would be heard."""
+    mail = lab.mail
+    mail.shell("mkdir /srv/certs")
+    running, _ = postern.begun(mail, 'resync = 0\nwatch "/srv/certs" { reload = { "postfix" } }\n')
+    name = pathlib.Path(f"/proc/{running.watcher_pid()}/comm").read_text(encoding="ascii").strip()
+    running.look_at_all()
+    mail.signal_master(mailhost.POSTFIX_PID, signal.SIGSTOP)
+    try:
+        mail.write("/srv/certs/new", "a certificate\n")
+        wait.until(lambda: mail.awaits_reload(mailhost.POSTFIX_PID), "a reload")
+        gate.delete(mail, copy_of_nft(tmp_path, name))
+    finally:
+        mail.signal_master(mailhost.POSTFIX_PID, signal.SIGCONT)
     wait.until(lambda: gate.exists(mail) and gate.ports(mail) == PORTS, "the gate")
