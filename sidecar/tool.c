@@ -77,7 +77,11 @@ static bool be_alone(pid_t parent)
 	       setrlimit(RLIMIT_CORE, &none) == 0;
 }
 
-/* In the child: nothing of ours goes with it. */
+/*
+ * In the child: nothing of ours goes with it.  Before it has no more privileges than whoever is
+ * root there, its memory and its descriptors are ours: nobody is to look into them, and the program
+ * may be made to wait for long.  It is as any other again once it is executed.
+ */
 static void become(const struct rootfs *root, pid_t parent, const char *program,
 		   const char *const argv[], int said_fd)
 {
@@ -91,13 +95,14 @@ static void become(const struct rootfs *root, pid_t parent, const char *program,
 	signal_state_fresh();
 	signal(SIGPIPE, SIG_DFL);
 	null_fd = open("/dev/null", O_RDWR); /* ours: theirs may be anything */
-	if (null_fd < 0 || (is_foreign && !go_into(root)) || !give_up_privileges() ||
-	    (is_foreign && !be_alone(parent)) || chdir("/") < 0)
+	if (null_fd < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || (is_foreign && !go_into(root)))
 		_exit(EXEC_FAILED);
 	dup2(null_fd, STDIN_FILENO);
 	dup2(null_fd, STDOUT_FILENO);
 	dup2(said_fd, STDERR_FILENO);
 	close_range(STDERR_FILENO + 1, ~0U, 0); /* of whoever started us, too */
+	if (!give_up_privileges() || (is_foreign && !be_alone(parent)) || chdir("/") < 0)
+		_exit(EXEC_FAILED);
 	execve(program, args.out, env.out);
 	_exit(EXEC_FAILED);
 }

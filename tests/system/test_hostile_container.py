@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A mail container that works against its sidecar: what hangs, what lies, what never stands still."""
+import json
 import os
 import pathlib
 import re
@@ -131,6 +132,57 @@ def test_tools_that_are_not_what_they_are_called(pod_lab):
     pod_lab.mail.shell(f"rm -rf {TOOL} && mv {TOOL}.real {TOOL}")
     assert files.differences(before, pod_lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
     wait.until(lambda: processes.children(watcher) == [], "no process to be left")
+
+
+# Whoever opens the tool waits while this one has a lease on it: as long as it likes, and looks at them.
+HOLDER = r"""
+import ctypes, fcntl, json, os, signal, struct, sys
+# What a container engine gives to root: see capset(2), for version 3.
+given = struct.pack("6I", *[0xa80425fb, 0xa80425fb, 0, 0, 0, 0])
+assert ctypes.CDLL(None).capset(struct.pack("Ii", 0x20080522, 0), given) == 0
+tool, seconds = sys.argv[1], float(sys.argv[2])
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+file = open(tool, "rb")
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("ready", flush=True)
+assert signal.sigtimedwait([signal.SIGIO], seconds), "nobody opens it"
+found = {}
+def attempt(what, path, read):
+    try:
+        found[what].append(read(path))
+    except OSError:
+        pass
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    name = open(f"/proc/{pid}/comm").read().strip()
+    if name not in ("postern-look", "postern-judge"):
+        continue
+    what = f"{name} {pid}"
+    found[what] = []
+    attempt(what, f"/proc/{pid}/exe", os.readlink)
+    attempt(what, f"/proc/{pid}/environ", lambda path: repr(open(path, "rb").read()[:100]))
+    attempt(what, f"/proc/{pid}/fd/0", os.readlink)
+    attempt(what, f"/proc/{pid}/mem", lambda path: "mem" if open(path, "rb+") else "")
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+print(json.dumps(found))
+"""
+
+
+def test_who_is_about_to_become_a_tool_is_nobodys_to_look_into(pod_lab):
+    """The starter of a tool has that tool's few capabilities already, and our memory still."""
+    mail = pod_lab.mail
+    p = Sidecar(pod_lab).start()
+    p.wait_proven(mail)
+    mail.write("/srv/holder.py", HOLDER)
+    # In memory: not every file system has leases.
+    mail.shell(f"cp {TOOL} /dev/shm/postconf && ln -sf /dev/shm/postconf {TOOL}")
+    holder = mail.spawn(["python3", "/srv/holder.py", "/dev/shm/postconf", str(wait.LIMIT_S)])
+    wait.until(lambda: "ready" in holder.output, lambda: f"the lease: {holder.output}")
+    pod_lab.sidecar.write(mailhost.POSTERN_CONF, postern.conf(postern.twins_at(submission=20587)))
+    assert holder.wait() == 0, holder.output
+    found = json.loads(holder.output.splitlines()[-1])
+    assert len(found) >= 2, "one that looks, and its child that starts the tool"
+    assert not [had for had in found.values() if had], found
+    p.wait_twins({**mailhost.TWIN_PORTS, "submission": 20587})
 
 
 # -- files that never stand still
