@@ -135,8 +135,7 @@ static int run(const struct survey_request *request, struct survey *out, struct 
 	return rc < 0 ? rc : -ESTALE;
 }
 
-/* A container that starts again has the files of before, and a network without a gate. */
-static void guard_anyway(const struct survey_request *request, struct notes *notes)
+void reconcile_guard(const struct survey_request *request, struct notes *notes)
 {
 	CLEANUP(survey_release) struct survey r = SURVEY_INIT;
 	struct survey_request alone = *request;
@@ -160,6 +159,6 @@ int reconcile_run(const struct survey_request *request, struct survey *out, stru
 	int rc = run(request, out, err);
 
 	if (rc < 0 && request->guard_anyway && !request->rehearse && !out->began)
-		guard_anyway(request, &out->notes);
+		reconcile_guard(request, &out->notes);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #define SIDECAR_RECONCILE_H
 
 struct error;
+struct notes;
 struct survey;
 struct survey_request;
 
@@ -20,5 +21,12 @@ struct survey_request;
  * last survey, also on failure.
  */
 int reconcile_run(const struct survey_request *request, struct survey *out, struct error *err);
+
+/*
+ * Guard what asks for a header by the files as they are, and change nothing else: a container that
+ * starts again has the files of before, and a network without a gate.  Logs what was guarded; why
+ * it could not be is added to `notes`.
+ */
+void reconcile_guard(const struct survey_request *request, struct notes *notes);
 
 #endif

@@ -46,6 +46,9 @@ struct supervisor_job {
 	int parent_death_signal; /* we get it when our parent dies; 0: none */
 	bool process_group;      /* forward to CMD's process group */
 
+	/* Before CMD starts, with every signal blocked; given companion_arg.  NULL: nothing. */
+	void (*first)(void *arg);
+
 	/* Once CMD runs, before anything else: give up what only CMD needed.  NULL: nothing. */
 	void (*once_running)(void);
 	companion_main *companion; /* NULL: none */

@@ -98,6 +98,43 @@ def test_when_a_refused_patch_cannot_guard(lab, postern_built):
     assert "warning: what asks for a header already is not guarded: " in done.stderr
 
 
+def starts(mail, command):
+    """`run` with this command, as the servers' own; its exit status and what was said."""
+    running = postern.Postern(mail, ["--config", mailhost.POSTERN_CONF, "run", "--", "sh", "-c",
+                                     command]).start()
+    return running.process.wait(), running
+
+
+def test_when_a_container_starts_again(lab, postern_built):
+    """The files of before and a network without a gate: it is there before the servers are."""
+    mail = lab.mail
+    mail.configure_postern(postern.conf())
+    mail.patch()
+    gate.delete(mail)
+    status, running = starts(mail, "exec nft list table inet postern")
+    assert status == 0, running.output
+    assert all(f"tcp dport {port} " in running.output for port in PORTS), running.output
+    assert len(running.lines("gate: only trusted networks")) == 1
+
+
+def test_when_there_is_nothing_to_guard_at_the_start(lab, postern_built):
+    mail = lab.mail
+    mail.configure_postern(postern.conf())
+    assert starts(mail, "! nft list table inet postern")[0] == 0
+
+
+def test_when_the_first_guard_takes_too_long(lab, postern_built):
+    """The servers start all the same."""
+    mail = lab.mail
+    mail.configure_postern(postern.conf())
+    mail.patch()
+    gate.delete(mail)
+    with postern.lock_held(mail):
+        status, running = starts(mail, "! nft list table inet postern")
+    assert status == 0, running.output
+    assert running.lines("warning: run: the gate comes after CMD")
+
+
 def test_when_what_is_refused_has_nothing_of_ours(lab, postern_built):
     """No twin is there yet: nothing is guarded that is not ours."""
     mail = lab.mail
