@@ -6,19 +6,18 @@
 #include "companion.h"
 #include "inputs.h"
 #include "log.h"
+#include "monotonic.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "privileges.h"
-#include "process.h"
 #include "reconcile.h"
 #include "survey.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 enum { LIMIT_MS = 2000 };
 
@@ -46,19 +45,24 @@ static int guard(void *arg, const struct supervisor_shared *shared)
 	return 0;
 }
 
-/* True when it has ended; if there is no descriptor of it, nobody can wait for so long. */
+/* True when it has ended, and is reaped; without a descriptor, as there may be none left. */
 static bool ends_in_time(pid_t pid)
 {
-	cleanup_fd int pidfd = process_open(pid);
-	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
-	int n;
+	const int64_t deadline_ms = monotonic_ms() + LIMIT_MS;
+	sigset_t ends;
 
-	if (pidfd < 0)
-		return false;
-	do
-		n = poll(&ended, 1, LIMIT_MS); /* every signal is blocked */
-	while (n < 0 && errno == EINTR);
-	return n == 1;
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGCHLD);
+	while (waitpid(pid, NULL, WNOHANG) == 0) {
+		const int64_t left_ms = deadline_ms - monotonic_ms();
+		const struct timespec left = { .tv_sec = left_ms / 1000,
+					       .tv_nsec = left_ms % 1000 * 1000000 };
+
+		if (left_ms <= 0)
+			return false;
+		(void)sigtimedwait(&ends, NULL, &left); /* or it was another one's end */
+	}
+	return true;
 }
 
 void first_guard(void *globals)
@@ -72,9 +76,8 @@ void first_guard(void *globals)
 		log_warning("run: the gate comes after CMD: %s", strerror(-pid));
 		return;
 	}
-	if (!ends_in_time(pid)) {
-		log_warning("run: the gate comes after CMD: looking at the files took too long");
-		kill(pid, SIGKILL);
-	}
-	(void)waitpid(pid, NULL, WNOHANG); /* else it is an orphan like others */
+	if (ends_in_time(pid))
+		return;
+	log_warning("run: the gate comes after CMD: looking at the files took too long");
+	kill(pid, SIGKILL); /* and reaped later, as orphans are */
 }

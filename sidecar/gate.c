@@ -31,9 +31,11 @@ static bool has_port(const uint16_t *ports, size_t n, uint16_t port)
 	return false;
 }
 
+/* In ascending order: the same ports make the same table. */
 static int add_port(struct gate_ports *ports, uint16_t port, struct error *err)
 {
 	uint16_t *items;
+	size_t at;
 
 	if (has_port(ports->items, ports->n_items, port))
 		return 0;
@@ -41,7 +43,9 @@ static int add_port(struct gate_ports *ports, uint16_t port, struct error *err)
 	if (!items)
 		return error_set(err, -ENOMEM, "out of memory");
 	ports->items = items;
-	items[ports->n_items++] = port;
+	for (at = ports->n_items++; at > 0 && items[at - 1] > port; at--)
+		items[at] = items[at - 1];
+	items[at] = port;
 	return 0;
 }
 

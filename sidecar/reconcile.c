@@ -149,7 +149,7 @@ void reconcile_guard(const struct survey_request *request, struct notes *notes)
 		rc = survey_take(&alone, &r, &err);
 	if (rc == 0)
 		apply_guard_standing(&r);
-	else
+	else if (rc != -ENOENT) /* else there is no server */
 		notes_add(notes, NOTE_WARNING, "what asks for a header already is not guarded: %s",
 			  err.msg);
 }
