@@ -153,8 +153,11 @@ void command_shed_privileges(unsigned ways)
 	size_t n = privileges_uses(ways, uses);
 	struct error err = { 0 };
 
-	if (ways != 0 && !privileges_have(PRIVILEGE_SYS_PTRACE))
+	if (ways != 0 && !privileges_have(PRIVILEGE_SYS_PTRACE)) {
+		if (privileges_gain_none(&err) < 0)
+			log_warning("%s", err.msg);
 		return;
+	}
 	for (size_t i = 0; i < n; i++)
 		kept[i] = uses[i]->privilege;
 	if (privileges_keep(kept, n, true, &err) < 0)

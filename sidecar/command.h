@@ -120,8 +120,9 @@ int command_keep_privileges(unsigned ways, struct error *err);
 
 /*
  * Privileges alone, for what runs once, without a word: who lacks one hears of it when it
- * is needed.  Nothing is given up without CAP_SYS_PTRACE, but for `ways` 0: the kernel
- * shows a process then only to who has all that it has, and the servers have much.
+ * is needed.  None is given up without CAP_SYS_PTRACE, but for `ways` 0: the kernel shows a
+ * process then only to who has all that it has, and the servers have much.  No program that
+ * is executed from now on gains any.
  */
 void command_shed_privileges(unsigned ways);
 

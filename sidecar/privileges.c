@@ -114,6 +114,13 @@ static int drop_bounds(const bool kept[], struct error *err)
 }
 
 /* What of the list is permitted is made effective, the rest goes. */
+int privileges_gain_none(struct error *err)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_errno(err, "forgo new privileges");
+	return 0;
+}
+
 int privileges_keep(const enum privilege list[], size_t n, bool no_new_privileges,
 		    struct error *err)
 {
@@ -136,8 +143,8 @@ int privileges_keep(const enum privilege list[], size_t n, bool no_new_privilege
 			rc = capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, i);
 	if (rc < 0 || capng_apply(CAPNG_SELECT_CAPS) < 0)
 		return error_set(err, -EPERM, "privileges cannot be dropped");
-	if (no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return error_errno(err, "forgo new privileges");
+	if (no_new_privileges && (rc = privileges_gain_none(err)) < 0)
+		return rc;
 	return check_kept(kept, err);
 }
 

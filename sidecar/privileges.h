@@ -72,6 +72,12 @@ size_t privileges_missing(const enum privilege list[], size_t n, struct buf *nam
 int privileges_keep(const enum privilege list[], size_t n, bool no_new_privileges,
 		    struct error *err);
 
+/*
+ * No program that is executed from now on gains a privilege that we do not have
+ * (prctl(2), PR_SET_NO_NEW_PRIVS), for ever.  0 or a negative errno.
+ */
+int privileges_gain_none(struct error *err);
+
 /* Drop this one, and whatever is in no row of the table, in the same way. */
 int privileges_give_up(enum privilege privilege, struct error *err);
 

@@ -248,4 +248,5 @@ def test_commands_by_hand_can_look_at_servers_that_have_as_much(lab, postern_bui
     mail.patch()
     (tool, parent), _ = tool_report(mail)
     assert processes.names_of(parent["CapEff"]) == GIVEN
+    assert parent["NoNewPrivs"] == "1"
     assert_may(tool, TOOLS, filters=0)
