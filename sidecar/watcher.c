@@ -51,12 +51,9 @@ struct watcher {
 	struct worker_watch worker;
 	struct rehearsal rehearsal;
 	struct settle settle; /* what has happened since the last look began */
-	bool all_touched;
-	bool retrying;
-	bool stopping;
+	bool all_touched, retrying, stopping;
 	bool watches_are_unknown; /* what was told of them, our predecessor knew */
-	unsigned failures_in_turn;
-	unsigned starts_in_turn;
+	unsigned failures_in_turn, starts_in_turn;
 	unsigned resync_s;          /* what the timer was set to; 0: it is not */
 	uint64_t look_event_micros; /* when the first of what the look is for happened */
 	char *said;                 /* the last failure of our own, said once */
@@ -210,8 +207,8 @@ static void await_server(struct watcher *w)
 
 /* ---- folders ---- */
 
-/* Watch the folders of the report; what changed before they were is looked at again. */
-static void watch_folders(struct watcher *w)
+/* Watch the folders of the report, if it can; what changed before they were is looked at again. */
+static bool watch_folders(struct watcher *w)
 {
 	const struct report *report = &w->state.report;
 	struct error err = { 0 };
@@ -220,10 +217,11 @@ static void watch_folders(struct watcher *w)
 	if (rc < 0)
 		say_once(w, LOG_LEVEL_ERROR, err.msg);
 	if (rc <= 0)
-		return;
+		return rc == 0;
 	watched_folders_say_deaf(&w->folders, report,
 				 report->resync_s > 0 ? report->resync_s : (unsigned)DEAF_RESYNC_S);
 	look_at_all_soon(w);
+	return true;
 }
 
 static void on_folders(void *arg, const struct error *err)
@@ -268,6 +266,8 @@ static void on_resync(evutil_socket_t fd, short what, void *arg)
 
 static void take_report(struct watcher *w, struct report *report)
 {
+	bool hears;
+
 	if (w->state.report.outcome != REPORT_CURRENT && report->outcome == REPORT_CURRENT &&
 	    w->state.failed_at != 0)
 		log_notice("everything is as wanted again");
@@ -275,9 +275,9 @@ static void take_report(struct watcher *w, struct report *report)
 		w->watches_are_unknown = false;
 	state_take_report(&w->state, report, monotonic_micros() - w->look_event_micros);
 	gate_privilege_heed(&w->state.report);
-	watch_folders(w);
+	hears = watch_folders(w);
 	follow_masters(w);
-	if (w->state.report.outcome != REPORT_FAILED) {
+	if (w->state.report.outcome != REPORT_FAILED && hears) {
 		w->failures_in_turn = 0;
 		event_del(w->retry);
 	} else if (!evtimer_pending(w->retry, NULL)) {
