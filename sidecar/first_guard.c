@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -39,6 +40,7 @@ static int guard(void *arg, const struct supervisor_shared *shared)
 	};
 
 	(void)shared;
+	(void)prctl(PR_SET_NAME, "postern-guard");
 	if (host_init(&host, globals->root, NULL) == 0 &&
 	    inputs_read(&settings, &inputs, &notes, NULL) == 0)
 		reconcile_guard(&request, &notes);

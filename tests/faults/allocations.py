@@ -155,7 +155,8 @@ class Command:
 
 class Run(looks.Watcher):
     """`run` with a command that does nothing; one of its processes lacks memory."""
-    ROLES = {"look": (2, b"postern-look"), "watcher": (1, b""), "supervisor": (0, b"")}
+    ROLES = {"look": (2, b"postern-look"), "watcher": (1, b"postern-watch"),
+             "first-guard": (1, b"postern-guard"), "supervisor": (0, b"")}
 
     def __init__(self, job, plan):
         super().__init__(job)
@@ -193,10 +194,11 @@ class Life(Run):
     """From its start, through a change, to its end."""
 
     every_s = 0.2
+    limit_s = 30  # one that hears nothing would look after a minute: it is not to come to that
     is_short = False
 
     def begin(self):
-        self.plan.arm(0)
+        self.plan.arm(0, name=self.name)
         if self.live() != TERMINATED:
             raise trial.Wrong(f"undisturbed it does not live: {self.said()}")
         self.kept = set(KEPT.findall(self.said()))
@@ -204,6 +206,7 @@ class Life(Run):
 
     def live(self):
         """Its status at the end; a supervisor may come to it early."""
+        trial.quiet("nft", "delete", "table", "inet", "postern")  # as where a container starts
         self.begin_process()
         try:
             self.wait_for(0)
@@ -219,7 +222,7 @@ class Life(Run):
 
         A shortage that lasts is used up by trying again, whose waits get longer: see hang_up().
         """
-        deadline = time.monotonic() + looks.LIMIT_S
+        deadline = time.monotonic() + self.limit_s
         for port in self.job["ports"][which].values():
             while self.process.poll() is None and time.monotonic() < deadline and \
                     not trial.greets(port, trial.PROXY_LOCAL, self.every_s):
@@ -259,6 +262,7 @@ class Look(Run):
         self.begin_process()
         self.wait_for(0)
         self.swap()
+        self.plan.arm(0, name=self.name)  # of a look at a change; the first one has more to do
         self.swap()
         return self.plan.most(self.depth)
 

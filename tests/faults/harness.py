@@ -92,7 +92,7 @@ ALLOCATING = {
     "live-status": ("live-status", ["status", "--json"], False),
 }
 # From the start of `run` to its end.
-LIVES = ("watcher", "supervisor")
+LIVES = ("watcher", "first-guard", "supervisor")
 
 
 def allocations(mail, name, seed, budget_s=0, limit_s=8 * 3600):

@@ -24,7 +24,7 @@ def test_no_allocation_is_counted_on(idle_mail, effort, name):
 
 
 @pytest.mark.parametrize("name", ["live-patch", "live-probe", "live-status", "look", "watcher",
-                                  "supervisor"])
+                                  "first-guard", "supervisor"])
 def test_no_allocation_is_counted_on_beside_servers(live_mail, effort, name):
     result = harness.allocations(live_mail, name, effort.seed, effort.of(LOOK_S))
     effort.check(result, f"{live_mail.release}, an allocation of {name} fails")
