@@ -64,14 +64,15 @@ class Effort:
         return 0 if self._all else budget_s
 
     def check(self, result, what):
-        said = (f"{what}: {result['tried']} of {result.get('points', 0)} points tried "
+        said = (f"{what}: {result['tried']} of {result.get('points', 0)} points tried, "
+                f"{result['tried'] - result['missed']} faults had "
                 f"(seed {self.seed}, {result['took_s']} s)")
         self._say(said)
         assert result["faults"] == [], f"{said}\n" + "\n\n".join(result["faults"][:10])
         assert result["tried"] > 0, said
-        # A process may make a call less than the time before, the more so beside others: a few
+        # A process may make a call less than the time before, the more so beside others; and a few
         # points are a small sample.
-        assert result["missed"] <= max(2, result["tried"] * 3 / 4), result
+        assert result["missed"] <= max(4, result["tried"] / 3), result
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def status():
 
 class Watcher:
     every_s = 0.01
+    limit_s = LIMIT_S
 
     def __init__(self, job):
         self.job = job
@@ -87,7 +88,7 @@ class Watcher:
 
     def wait_for(self, which):
         """Until this configuration is in force, by the watcher's own words and the files."""
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + self.limit_s
         wanted = self.job["ports"][which]
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -99,7 +100,7 @@ class Watcher:
                 break
             time.sleep(self.every_s)
         else:
-            raise trial.Wrong(f"not in force after {LIMIT_S} s: {said}\n{self.output()}")
+            raise trial.Wrong(f"not in force after {self.limit_s} s: {said}\n{self.output()}")
         now = self.files.look()
         if self.states[which] is None:
             self.states[which] = now
@@ -140,6 +141,8 @@ class Watcher:
         twin = self.job["ports"][self.at]["imap"]
         if not trial.greets(twin, trial.PROXY_LOCAL):
             raise trial.Wrong(f"port {twin} does not greet")
+        if ports := trial.open_to_all():
+            raise trial.Wrong(f"the ports {sorted(ports)} are open, and not guarded")
         return hit
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What is there on a mail host: files, as they are and whether they were touched, and servers."""
+import json
 import os
 import socket
 import stat
@@ -85,6 +86,36 @@ def greets(port, first=b"", limit_s=GREETING_LIMIT_S):
             pass
         time.sleep(0.02)
     return False
+
+
+LISTENS = "0A"
+TWINS_FROM, TWINS_TO = 10000, 30000
+
+
+def listening():
+    ports = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(table, encoding="ascii") as file:
+            for fields in map(str.split, list(file)[1:]):
+                if fields[3] == LISTENS:
+                    ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
+
+
+def guarded():
+    """The ports that the gate has, by nft(8)."""
+    done = subprocess.run(["nft", "--json", "list", "chain", "inet", "postern", "input"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=RUN_LIMIT_S, check=False)
+    rules = json.loads(done.stdout)["nftables"] if done.returncode == 0 else []
+    return {match["right"] for rule in rules for expression in rule.get("rule", {}).get("expr", ())
+            if isinstance((match := expression.get("match", {})).get("right"), int)}
+
+
+def open_to_all():
+    """The twins that listen, and have no gate before them."""
+    ports = {port for port in listening() if TWINS_FROM <= port < TWINS_TO}
+    return ports - guarded() if ports else set()
 
 
 def master_pids():

@@ -22,7 +22,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import points as faults  # noqa: E402  (the path above comes first)
 from mail_state import (CONTROL, CONTROL_BYTES, PROXY_LOCAL, RUN_LIMIT_S,  # noqa: E402
-                        Files, Wrong, greets, hits, master_pids, quiet)
+                        Files, Wrong, greets, hits, master_pids, open_to_all, quiet)
 
 CALLFAULT = "/faults/callfault"
 LOG, SAID = "/run/faults-log", "/run/faults-said"
@@ -273,6 +273,8 @@ class Live(Scene):
         for port in TWINS if with_twins and self.has_twins else ():
             if not greets(port, PROXY_LOCAL):
                 raise Wrong(f"port {port} does not greet")
+        if ports := open_to_all():
+            raise Wrong(f"the ports {sorted(ports)} are open, and not guarded")
 
 
 class LivePatch(Live):
