@@ -113,7 +113,6 @@ static int drop_bounds(const bool kept[], struct error *err)
 	return 0; /* EINVAL: a capability that this kernel does not know */
 }
 
-/* What of the list is permitted is made effective, the rest goes. */
 int privileges_gain_none(struct error *err)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -121,6 +120,7 @@ int privileges_gain_none(struct error *err)
 	return 0;
 }
 
+/* What of the list is permitted is made effective, the rest goes. */
 int privileges_keep(const enum privilege list[], size_t n, bool no_new_privileges,
 		    struct error *err)
 {
