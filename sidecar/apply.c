@@ -135,15 +135,15 @@ static int guard(struct survey *r, struct error *err)
 	return rc < 0 ? rc : 0;
 }
 
-void apply_guard_standing(struct survey *r)
+int apply_guard_standing(struct survey *r, struct error *err)
 {
-	struct error err;
-	int rc = gate_guard_standing(&r->gate, &err);
+	int rc = gate_guard_standing(&r->gate, err);
 
-	if (rc < 0)
-		log_warning("%s", err.msg);
 	if (rc > 0)
 		say_gate(&r->gate.standing);
+	if (rc == 0 && r->gate.standing.n_items > 0 && !r->gate.is_seen)
+		return error_set(err, -EPERM, "%s", r->gate.unseen_because.msg);
+	return rc < 0 ? rc : 0;
 }
 
 /* What is not open any more is not ours to guard. */

@@ -81,16 +81,20 @@ int cmd_patch(const struct command *self, const struct command_globals *globals,
 					  .guard_anyway = true };
 	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
 	const char *values[OPTION_COUNT];
+	bool shows;
 	int status;
 
 	if (!command_parse(self, argc, argv, values))
 		return EXIT_USAGE;
 	status = command_open(globals, COMMAND_NEEDS_NETWORKS, &host, &inputs, &notes);
+	shows = values[OPTION_DRY_RUN] || values[OPTION_CHECK];
+	if (status != 0 && inputs.has_settings && !shows) /* then networks are known */
+		reconcile_guard(&request, &notes);
 	command_log_notes(&notes);
 	if (status != 0)
 		return status;
 	request.no_reload = values[OPTION_NO_RELOAD] != NULL;
-	if (values[OPTION_DRY_RUN] || values[OPTION_CHECK])
+	if (shows)
 		return show(&request, values[OPTION_CHECK] != NULL);
 	request.await_start = !request.no_reload;
 	return apply(&request);

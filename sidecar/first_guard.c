@@ -27,10 +27,11 @@ static int guard(void *arg, const struct supervisor_shared *shared)
 	const struct command_globals *globals = arg;
 	CLEANUP(host_release) struct host host = HOST_INIT;
 	CLEANUP(inputs_release) struct inputs inputs = INPUTS_INIT;
-	CLEANUP(notes_release) struct notes notes = NOTES_INIT;
+	CLEANUP(notes_release) struct notes of_inputs = NOTES_INIT, notes = NOTES_INIT;
 	const struct survey_request request = { .host = &host,
 						.settings = &inputs.settings,
-						.overrides = &inputs.overrides };
+						.overrides = &inputs.overrides,
+						.guard_anyway = true };
 	const struct settings_request settings = {
 		.path = globals->config,
 		.root = &host.root,
@@ -41,21 +42,23 @@ static int guard(void *arg, const struct supervisor_shared *shared)
 
 	(void)shared;
 	(void)prctl(PR_SET_NAME, "postern-guard");
-	if (host_init(&host, globals->root, NULL) == 0 &&
-	    inputs_read(&settings, &inputs, &notes, NULL) == 0)
+	if (host_init(&host, globals->root, NULL) == 0)
+		(void)inputs_read(&settings, &inputs, &of_inputs, NULL);
+	if (inputs.has_settings)
 		reconcile_guard(&request, &notes);
+	command_log_notes(&notes);
 	return 0;
 }
 
 /* True when it has ended, and is reaped; without a descriptor, as there may be none left. */
-static bool ends_in_time(pid_t pid)
+static bool ends_in_time(pid_t pid, int *status)
 {
 	const int64_t deadline_ms = monotonic_ms() + LIMIT_MS;
 	sigset_t ends;
 
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGCHLD);
-	while (waitpid(pid, NULL, WNOHANG) == 0) {
+	while (waitpid(pid, status, WNOHANG) == 0) {
 		const int64_t left_ms = deadline_ms - monotonic_ms();
 		const struct timespec left = { .tv_sec = left_ms / 1000,
 					       .tv_nsec = left_ms % 1000 * 1000000 };
@@ -69,6 +72,7 @@ static bool ends_in_time(pid_t pid)
 
 void first_guard(void *globals)
 {
+	int status = 0;
 	pid_t pid;
 
 	if (!privileges_have(PRIVILEGE_NET_ADMIN))
@@ -78,8 +82,13 @@ void first_guard(void *globals)
 		log_warning("run: the gate comes after CMD: %s", strerror(-pid));
 		return;
 	}
-	if (ends_in_time(pid))
+	if (ends_in_time(pid, &status)) {
+		if (WIFSIGNALED(status))
+			log_warning("run: the gate comes after CMD: looking at the files ended by "
+				    "signal %d",
+				    WTERMSIG(status));
 		return;
+	}
 	log_warning("run: the gate comes after CMD: looking at the files took too long");
 	kill(pid, SIGKILL); /* and reaped later, as orphans are */
 }

@@ -358,6 +358,11 @@ static enum report_outcome try_present(struct look *look, struct inputs *inputs,
 	note_all(look, &notes);
 	add_settings_folders(look, &inputs->settings);
 	look_at_watches(look, &inputs->settings);
+	if (rc < 0 && inputs->has_settings) {
+		const struct survey_request request = survey_of(look, inputs);
+
+		reconcile_guard(&request, &look->out->notes);
+	}
 	if (rc < 0)
 		return is_transient(rc, false) ? REPORT_FAILED : REPORT_REFUSED;
 	if (check_directories(look, &inputs->settings, err) < 0)
@@ -382,10 +387,7 @@ static bool were_in_force(const struct look *look, const struct inputs *inputs)
 	return digest_equal(&digest, &look->request->previous->inputs);
 }
 
-/*
- * Put the last inputs that were good in force, if they can be.  `why` is what
- * keeps the present ones from it.
- */
+/* Put the last inputs that were good in force, if they can be.  `why` the present ones cannot. */
 static void try_good(struct look *look, const struct inputs *present, const struct error *why)
 {
 	CLEANUP(inputs_release) struct inputs good = INPUTS_INIT;

@@ -5,6 +5,7 @@
 #include "apply.h"
 #include "log.h"
 #include "monotonic.h"
+#include "overrides.h"
 #include "patchers/base/cleanup.h"
 #include "patchers/base/error.h"
 #include "settings.h"
@@ -17,7 +18,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { SURVEYS_MAX = 20, LOCK_WAIT_MS = 60000, LOCK_STEP_MS = 10 };
+enum { SURVEYS_MAX = 20, LOCK_WAIT_MS = 60000, GUARD_LOCK_WAIT_MS = 1000, LOCK_STEP_MS = 10 };
 
 /* A folder of root's own, and no link: we write and delete in it. */
 static int check_private(const struct host *host, const char *path, struct error *err)
@@ -135,21 +136,44 @@ static int run(const struct survey_request *request, struct survey *out, struct 
 	return rc < 0 ? rc : -ESTALE;
 }
 
+/*
+ * What asks for a header by the files as they are: twins of the plan that stand already, where
+ * there is a plan, and what would close if all of ours went, for which there need be none.
+ */
+static int guard_standing(const struct survey_request *request, struct error *err)
+{
+	CLEANUP(survey_release) struct survey planned = SURVEY_INIT;
+	CLEANUP(survey_release) struct survey reverted = SURVEY_INIT;
+	const struct overrides none = { 0 };
+	struct survey_request plan = *request, revert = *request;
+	int rc;
+
+	plan.each_alone = true;
+	plan.await_start = false;
+	(void)survey_take(&plan, &planned, NULL);
+	revert.overrides = &none;
+	revert.revert = true;
+	revert.await_start = revert.only_running = revert.no_reload = false;
+	if (planned.gate.standing.n_items > 0) /* among them are those of the look before */
+		revert.guarded = (struct listening_ports){ planned.gate.standing.items,
+							   planned.gate.standing.n_items };
+	rc = survey_take(&revert, &reverted, err);
+	return rc < 0 ? rc : apply_guard_standing(&reverted, err);
+}
+
 void reconcile_guard(const struct survey_request *request, struct notes *notes)
 {
-	CLEANUP(survey_release) struct survey r = SURVEY_INIT;
-	struct survey_request alone = *request;
 	cleanup_fd int lock_fd = -1;
 	struct error err = { 0 };
 	int rc;
 
-	alone.each_alone = true;
-	rc = take_lock(request, LOCK_WAIT_MS, &lock_fd, &err);
+	if (!request->guard_anyway || request->rehearse ||
+	    request->settings->gate == SETTINGS_GATE_OFF)
+		return;
+	rc = take_lock(request, GUARD_LOCK_WAIT_MS, &lock_fd, &err);
 	if (rc == 0)
-		rc = survey_take(&alone, &r, &err);
-	if (rc == 0)
-		apply_guard_standing(&r);
-	else if (rc != -ENOENT) /* else there is no server */
+		rc = guard_standing(request, &err);
+	if (rc < 0 && rc != -ENOENT) /* else there is no server */
 		notes_add(notes, NOTE_WARNING, "what asks for a header already is not guarded: %s",
 			  err.msg);
 }
@@ -158,7 +182,7 @@ int reconcile_run(const struct survey_request *request, struct survey *out, stru
 {
 	int rc = run(request, out, err);
 
-	if (rc < 0 && request->guard_anyway && !request->rehearse && !out->began)
+	if (rc < 0 && !out->began)
 		reconcile_guard(request, &out->notes);
 	return rc;
 }

@@ -23,9 +23,10 @@ struct survey_request;
 int reconcile_run(const struct survey_request *request, struct survey *out, struct error *err);
 
 /*
- * Guard what asks for a header by the files as they are, and change nothing else: a container that
- * starts again has the files of before, and a network without a gate.  Logs what was guarded; why
- * it could not be is added to `notes`.
+ * If request->guard_anyway: guard what asks for a header by the files as they are, and change
+ * nothing else.  A container that starts again has the files of before, and a network without a
+ * gate.  Of the request it needs the settings alone, no overrides.  Logs what was guarded; why it
+ * could not be is added to `notes`.
  */
 void reconcile_guard(const struct survey_request *request, struct notes *notes);
 

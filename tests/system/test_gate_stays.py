@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from lab import gate, mailhost, postern, processes, wait
+from lab import gate, host, mailhost, postern, processes, wait
 
 TWINS = mailhost.TWIN_PORTS
 PORTS = set(TWINS.values())
@@ -59,31 +59,99 @@ def test_when_the_first_look_is_refused(lab, postern_built):
     assert not gate.lets_in(lab.outsider, mail.address(), TWINS["smtp"])
 
 
-def mistake(mail):
-    """Only doveconf finds it."""
-    mail.write("/etc/dovecot/conf.d/99-broken.conf", "no_such_setting_at_all = yes\n")
-
-
 def confuse_postfix(mail):
     mail.write(mailhost.MASTER_CF, mail.read(mailhost.MASTER_CF) + "no such service\n")
 
 
-@pytest.mark.parametrize("refuse, options", [(break_dovecot, ()), (confuse_postfix, ()),
-                                             (mistake, ()), (break_dovecot, ("--no-reload",))])
-def test_when_a_patch_is_refused(lab, postern_built, refuse, options):
+def mistake(mail):
+    """Only doveconf finds it."""
+    mail.write("/etc/dovecot/conf.d/99-broken.conf", "no_such_setting_at_all = yes\n")
+    mail.configure_postern(REQUIRED + postern.twins_at(imap=20143))  # what is to be judged
+
+
+def want_a_port_of_others(mail):
+    mail.write(mailhost.MASTER_CF, mail.read(mailhost.MASTER_CF) + TAKEN)
+    mail.configure_postern(REQUIRED + postern.twins_at(submission=10599))
+
+
+def override_badly(mail):
+    mail.write(f"{postern.OVERRIDES}/postfix-main.cf", "no assignment\n")
+
+
+def override_unreadably(mail):
+    mail.shell(f"mkdir -p {postern.OVERRIDES}/postfix-main.cf")
+
+
+TAKEN = "10599 inet n - y - - smtpd\n"
+REQUIRED = postern.conf('gate = "require"\n', ("10.77.0.0/24", "198.51.100.0/24"))
+# What refuses a patch; whose ports are known all the same.
+REFUSED = [(break_dovecot, "submission"), (confuse_postfix, "imap"), (mistake, "imap"),
+           (want_a_port_of_others, "submission"), (override_badly, "submission"),
+           (override_unreadably, "submission")]
+
+
+@pytest.mark.parametrize("refuse, served", REFUSED)
+@pytest.mark.parametrize("options", [(), ("--no-reload",)], ids=["told", "files alone"])
+def test_when_a_patch_is_refused(lab, postern_built, refuse, served, options):
     """A container that starts again, in the hook: nobody looks a second time."""
     mail = lab.mail
-    wanted = postern.conf('gate = "require"\n', ("10.77.0.0/24", "198.51.100.0/24"))
-    mail.configure_postern(wanted)
+    mail.configure_postern(REQUIRED)
     mail.patch()
     gate.delete(mail)
     refuse(mail)
-    if refuse is mistake:  # what is to be judged
-        mail.configure_postern(wanted + postern.twins_at(imap=20143))
-    assert mail.postern("patch", *options, check=False).returncode == 1
-    served = "imap" if refuse is confuse_postfix else "submission"
+    if refuse is mistake and options:
+        return  # that is not judged
+    assert mail.postern("patch", *options, check=False).returncode != 0
     assert not gate.lets_in(lab.outsider, mail.address(), TWINS[served])
     assert gate.lets_in(lab.client, mail.address(), TWINS[served])
+
+
+@pytest.mark.parametrize("refuse, served", REFUSED)
+def test_when_a_first_look_is_refused(lab, postern_built, refuse, served):
+    """Beside a container that starts again: a sidecar, say, which guards nothing before it looks."""
+    mail = lab.mail
+    mail.configure_postern(REQUIRED)
+    mail.patch()
+    gate.delete(mail)
+    refuse(mail)
+    running = postern.Postern(mail, postern.WATCH).start()
+    running.wait_for(lambda s: s["outcome"] not in ("none", "current"), "the refusal")
+    wait.until(lambda: gate.exists(mail), lambda: f"the gate: {running.output}")
+    assert not gate.lets_in(lab.outsider, mail.address(), TWINS[served])
+    assert gate.lets_in(lab.client, mail.address(), TWINS[served])
+
+
+def test_when_a_patch_in_place_is_refused(lab, postern_built):
+    """There the stock ports ask for a header."""
+    mail = lab.mail
+    mail.configure_postern(REQUIRED + 'mode = "in-place"\n')
+    mail.patch()
+    gate.delete(mail)
+    break_dovecot(mail)
+    assert mail.postern("patch", check=False).returncode == 1
+    assert not gate.lets_in(lab.outsider, mail.address(), mailhost.STOCK_PORTS["submission"])
+    assert gate.lets_in(lab.client, mail.address(), mailhost.STOCK_PORTS["submission"])
+
+
+@pytest.mark.parametrize("mode", ["auto", "require"])
+def test_when_a_refused_patch_may_not_guard(lab, postern_built, mode):
+    """It says so where something stands, and nothing where nothing does."""
+    mail = lab.mail
+    warning = "warning: what asks for a header already is not guarded: CAP_NET_ADMIN is missing"
+    master = mail.read(mailhost.MASTER_CF)
+    for patched in (False, True):
+        mail.write(mailhost.MASTER_CF, master)
+        mail.configure_postern(postern.conf())
+        if patched:
+            mail.patch()
+            gate.delete(mail)
+        want_a_port_of_others(mail)
+        mail.configure_postern(mail.read(mailhost.POSTERN_CONF).replace("require", mode))
+        mail.capabilities = tuple(c for c in host.ENGINE_CAPABILITIES if c != "NET_ADMIN")
+        done = mail.postern("patch", check=False)
+        mail.capabilities = None
+        assert done.returncode != 0
+        assert (warning in done.stderr) == patched, done.stderr
 
 
 def test_when_a_refused_patch_cannot_guard(lab, postern_built):
@@ -123,8 +191,8 @@ def test_when_there_is_nothing_to_guard_at_the_start(lab, postern_built):
     assert starts(mail, "! nft list table inet postern")[0] == 0
 
 
-def test_when_the_first_guard_takes_too_long(lab, postern_built):
-    """The servers start all the same."""
+def test_when_the_first_guard_cannot(lab, postern_built):
+    """The servers start all the same, and it is said."""
     mail = lab.mail
     mail.configure_postern(postern.conf())
     mail.patch()
@@ -132,7 +200,7 @@ def test_when_the_first_guard_takes_too_long(lab, postern_built):
     with postern.lock_held(mail):
         status, running = starts(mail, "! nft list table inet postern")
     assert status == 0, running.output
-    assert running.lines("warning: run: the gate comes after CMD")
+    assert running.lines("warning: what asks for a header already is not guarded: another postern")
 
 
 def test_when_what_is_refused_has_nothing_of_ours(lab, postern_built):
