@@ -198,10 +198,14 @@ class Life(Run):
     is_short = False
 
     def begin(self):
+        self.live()  # then there are twins, as where a container starts again
         self.plan.arm(0, name=self.name)
         if self.live() != TERMINATED:
             raise trial.Wrong(f"undisturbed it does not live: {self.said()}")
-        self.kept = set(KEPT.findall(self.said()))
+        said = self.said()
+        if not said.startswith("postern: notice: gate: only trusted networks"):
+            raise trial.Wrong(f"the gate was not there first: {said}")
+        self.kept = set(KEPT.findall(said))
         return self.plan.most(self.depth)
 
     def live(self):

@@ -101,6 +101,8 @@ class Watcher:
             time.sleep(self.every_s)
         else:
             raise trial.Wrong(f"not in force after {self.limit_s} s: {said}\n{self.output()}")
+        if ports := trial.open_to_all():
+            raise trial.Wrong(f"the ports {sorted(ports)} are open, and not guarded")
         now = self.files.look()
         if self.states[which] is None:
             self.states[which] = now
@@ -141,8 +143,6 @@ class Watcher:
         twin = self.job["ports"][self.at]["imap"]
         if not trial.greets(twin, trial.PROXY_LOCAL):
             raise trial.Wrong(f"port {twin} does not greet")
-        if ports := trial.open_to_all():
-            raise trial.Wrong(f"the ports {sorted(ports)} are open, and not guarded")
         return hit
 
 
