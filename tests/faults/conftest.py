@@ -63,7 +63,10 @@ class Effort:
     def of(self, budget_s):
         return 0 if self._all else budget_s
 
-    def check(self, result, what, missed_most=1 / 3):
+    # What part of the points may be missed; a look that comes after its rehearsal has less to do.
+    MISSED, MISSED_OF_A_LOOK = 1 / 3, 3 / 4
+
+    def check(self, result, what, missed_most=MISSED):
         said = (f"{what}: {result['tried']} of {result.get('points', 0)} points tried, "
                 f"{result['tried'] - result['missed']} faults had "
                 f"(seed {self.seed}, {result['took_s']} s)")

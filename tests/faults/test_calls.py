@@ -27,4 +27,4 @@ def test_servers_run_on_whatever_call(live_mail, effort, scene, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_watcher_recovers_by_itself_whatever_call_of_its_look(live_mail, effort, kind):
     result = harness.looks(live_mail, KINDS[kind], effort.seed, effort.of(LOOK_S), effort.thin)
-    effort.check(result, f"{live_mail.release}, a look's call {kind}")
+    effort.check(result, f"{live_mail.release}, a look's call {kind}", effort.MISSED_OF_A_LOOK)

@@ -27,9 +27,8 @@ def test_no_allocation_is_counted_on(idle_mail, effort, name):
                                   "first-guard", "supervisor"])
 def test_no_allocation_is_counted_on_beside_servers(live_mail, effort, name):
     result = harness.allocations(live_mail, name, effort.seed, effort.of(LOOK_S))
-    # A look that comes after its rehearsal has less than half to do.
     effort.check(result, f"{live_mail.release}, an allocation of {name} fails",
-                 **({"missed_most": 3 / 4} if name == "look" else {}))
+                 effort.MISSED_OF_A_LOOK if name == "look" else effort.MISSED)
 
 
 SHORT = """
