@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* postern run - be PID 1: start CMD, watch beside it, end as it did. */
 #include "command.h"
-#include "first_guard.h"
 
+#include "first_guard.h"
 #include "log.h"
 #include "patchers/base/error.h"
 #include "patchers/base/span.h"
@@ -140,7 +140,7 @@ int cmd_run(const struct command *self, const struct command_globals *globals, i
 {
 	struct command_globals for_companion = *globals;
 	struct supervisor_job job = { .grace_ms = GRACE_S * 1000,
-				      .first = first_guard,
+				      .before_start = first_guard,
 				      .once_running = keep_privileges,
 				      .companion = watch_companion,
 				      .companion_arg = &for_companion };

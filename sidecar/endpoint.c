@@ -160,8 +160,7 @@ static bool descriptors_are_short(void)
 	return lowest < 0 || lowest >= DESCRIPTORS_MAX || (rlim_t)lowest >= limit.rlim_cur / 2;
 }
 
-/* Nobody is let in until there are descriptors, and memory, again; those who wait do so in the
- * kernel. */
+/* Nobody is let in until there are descriptors and memory again: the kernel keeps them waiting. */
 static void pause_if_short(struct endpoint *e)
 {
 	if (!e->listener)

@@ -358,13 +358,13 @@ static enum report_outcome try_present(struct look *look, struct inputs *inputs,
 	note_all(look, &notes);
 	add_settings_folders(look, &inputs->settings);
 	look_at_watches(look, &inputs->settings);
-	if (rc < 0 && inputs->has_settings) {
+	if (rc < 0) {
 		const struct survey_request request = survey_of(look, inputs);
 
-		reconcile_guard(&request, &look->out->notes);
-	}
-	if (rc < 0)
+		if (inputs->has_settings)
+			reconcile_guard(&request, &look->out->notes);
 		return is_transient(rc, false) ? REPORT_FAILED : REPORT_REFUSED;
+	}
 	if (check_directories(look, &inputs->settings, err) < 0)
 		return REPORT_REFUSED;
 	look->out->resync_s = inputs->settings.resync_s;

@@ -25,8 +25,8 @@ int reconcile_run(const struct survey_request *request, struct survey *out, stru
 /*
  * If request->guard_anyway: guard what asks for a header by the files as they are, and change
  * nothing else.  A container that starts again has the files of before, and a network without a
- * gate.  Of the request it needs the settings alone, no overrides.  Logs what was guarded; why it
- * could not be is added to `notes`.
+ * gate.  The settings have to be good; overrides need not be.  Logs what was guarded; why it could
+ * not be is added to `notes`.
  */
 void reconcile_guard(const struct survey_request *request, struct notes *notes);
 

@@ -439,8 +439,8 @@ int supervisor_run(const struct supervisor_job *job)
 	int status;
 
 	prepare(&s);
-	if (job->first)
-		job->first(job->companion_arg);
+	if (job->before_start)
+		job->before_start(job->companion_arg);
 	status = spawn_start(job->argv, s.on_terminal && terminal_is_ours(), &s.child, &err);
 	if (status != 0) {
 		log_error("run: %s", err.msg);

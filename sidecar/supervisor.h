@@ -47,7 +47,7 @@ struct supervisor_job {
 	bool process_group;      /* forward to CMD's process group */
 
 	/* Before CMD starts, with every signal blocked; given companion_arg.  NULL: nothing. */
-	void (*first)(void *arg);
+	void (*before_start)(void *arg);
 
 	/* Once CMD runs, before anything else: give up what only CMD needed.  NULL: nothing. */
 	void (*once_running)(void);
