@@ -7,6 +7,7 @@ import signal
 from . import confine
 
 SUPERVISOR, WATCHER, LOOK = "postern", "postern-watch", "postern-look"
+GUARD = "postern-guard"  # before the command of `run` starts
 
 
 def read(pid, file):
@@ -97,9 +98,14 @@ def open_files(pid):
     return found
 
 
+def child_of(pid, named):
+    """The one that it started of this name, if it runs."""
+    return next((child for child in children(pid) if name(child) == named), None)
+
+
 def look_of(watcher):
     """The look that runs, if one does."""
-    return next((pid for pid in children(watcher) if name(pid) == LOOK), None)
+    return child_of(watcher, LOOK)
 
 
 def with_mounts_of(pid):

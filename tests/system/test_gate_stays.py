@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The gate stays before whatever asks for a header, also where postern cannot have its way."""
+import os
 import pathlib
+import re
+import select
 import shutil
 import signal
 
@@ -46,19 +49,6 @@ def break_dovecot(mail):
                mail.read("/etc/dovecot/dovecot.conf") + "\nbroken {\n")
 
 
-def test_when_the_first_look_is_refused(lab, postern_built):
-    """A container that starts again: the files of before, and a network without a gate."""
-    mail = lab.mail
-    running, _ = postern.begun(mail, 'gate = "require"\n')
-    running.stop()
-    gate.delete(mail)
-    break_dovecot(mail)
-    postern.Postern(mail).start().wait_for(lambda s: s["outcome"] != "current", "the refusal")
-    wait.until(lambda: gate.exists(mail), "the gate")
-    assert gate.ports(mail) >= {TWINS["smtp"], TWINS["submission"], TWINS["submissions"]}
-    assert not gate.lets_in(lab.outsider, mail.address(), TWINS["smtp"])
-
-
 def confuse_postfix(mail):
     mail.write(mailhost.MASTER_CF, mail.read(mailhost.MASTER_CF) + "no such service\n")
 
@@ -84,41 +74,47 @@ def override_unreadably(mail):
 
 TAKEN = "10599 inet n - y - - smtpd\n"
 REQUIRED = postern.conf('gate = "require"\n', ("10.77.0.0/24", "198.51.100.0/24"))
-# What refuses a patch; whose ports are known all the same.
-REFUSED = [(break_dovecot, "submission"), (confuse_postfix, "imap"), (mistake, "imap"),
-           (want_a_port_of_others, "submission"), (override_badly, "submission"),
-           (override_unreadably, "submission")]
+# What refuses, and whose ports are known all the same.
+REFUSED = [(break_dovecot, mailhost.POSTFIX_TWINS), (confuse_postfix, mailhost.DOVECOT_TWINS),
+           (mistake, TWINS), (want_a_port_of_others, TWINS), (override_badly, TWINS),
+           (override_unreadably, TWINS)]
 
 
-@pytest.mark.parametrize("refuse, served", REFUSED)
-@pytest.mark.parametrize("options", [(), ("--no-reload",)], ids=["told", "files alone"])
-def test_when_a_patch_is_refused(lab, postern_built, refuse, served, options):
-    """A container that starts again, in the hook: nobody looks a second time."""
-    mail = lab.mail
+def start_again(mail, refuse):
+    """As a container: with the files of before, and a network without a gate."""
     mail.configure_postern(REQUIRED)
     mail.patch()
     gate.delete(mail)
     refuse(mail)
-    if refuse is mistake and options:
-        return  # that is not judged
-    assert mail.postern("patch", *options, check=False).returncode != 0
-    assert not gate.lets_in(lab.outsider, mail.address(), TWINS[served])
-    assert gate.lets_in(lab.client, mail.address(), TWINS[served])
 
 
-@pytest.mark.parametrize("refuse, served", REFUSED)
-def test_when_a_first_look_is_refused(lab, postern_built, refuse, served):
-    """Beside a container that starts again: a sidecar, say, which guards nothing before it looks."""
-    mail = lab.mail
-    mail.configure_postern(REQUIRED)
-    mail.patch()
-    gate.delete(mail)
-    refuse(mail)
-    running = postern.Postern(mail, postern.WATCH).start()
-    running.wait_for(lambda s: s["outcome"] not in ("none", "current"), "the refusal")
-    wait.until(lambda: gate.exists(mail), lambda: f"the gate: {running.output}")
-    assert not gate.lets_in(lab.outsider, mail.address(), TWINS[served])
-    assert gate.lets_in(lab.client, mail.address(), TWINS[served])
+def assert_guarded(lab, twins):
+    address = lab.mail.address()
+    assert gate.ports(lab.mail) >= set(twins.values())
+    with gate.knocking(lab.outsider, [(address, port) for port in twins.values()]) as sockets:
+        assert select.select([], sockets, [], gate.REFUSED_WITHIN_S)[1] == []
+    for port in twins.values():
+        assert gate.lets_in(lab.client, address, port)
+
+
+@pytest.mark.parametrize("refuse, known, options", [
+    *((*refused, ()) for refused in REFUSED),
+    # What only doveconf finds is not found then.
+    *((*refused, ("--no-reload",)) for refused in REFUSED if refused[0] is not mistake)])
+def test_when_a_patch_is_refused(lab, postern_built, refuse, known, options):
+    """In the hook: nobody looks a second time."""
+    start_again(lab.mail, refuse)
+    assert lab.mail.postern("patch", *options, check=False).returncode == 1
+    assert_guarded(lab, known)
+
+
+@pytest.mark.parametrize("refuse, known", REFUSED)
+@pytest.mark.parametrize("command", [postern.RUN, postern.WATCH], ids=["run", "watch"])
+def test_when_the_first_look_is_refused(lab, postern_built, command, refuse, known):
+    start_again(lab.mail, refuse)
+    running = postern.Postern(lab.mail, command).start()
+    running.wait_for(lambda s: s["outcome"] in ("refused", "failed"), "the refusal")
+    assert_guarded(lab, known)
 
 
 def test_when_a_patch_in_place_is_refused(lab, postern_built):
@@ -201,6 +197,24 @@ def test_when_the_first_guard_cannot(lab, postern_built):
         status, running = starts(mail, "! nft list table inet postern")
     assert status == 0, running.output
     assert running.lines("warning: what asks for a header already is not guarded: another postern")
+
+
+@pytest.mark.parametrize("number, said", [(signal.SIGSTOP, "took too long"),
+                                          (signal.SIGKILL, "ended by signal 9")])
+def test_when_the_first_guard_does_not_end(lab, postern_built, number, said):
+    """The servers start all the same, and it is said."""
+    mail = lab.mail
+    mail.configure_postern(postern.conf())
+    mail.patch()
+    with postern.lock_held(mail):  # it waits for that, and can be found
+        running = postern.Postern(mail, ["--config", mailhost.POSTERN_CONF, "run", "--", "echo",
+                                         "CMD"]).start()
+        guard = wait.until(lambda: processes.child_of(running.process.pid, processes.GUARD),
+                           "the first guard")
+        os.kill(guard, number)
+    assert running.process.wait() == 0
+    assert re.search(rf"warning: run: the gate comes after CMD: .*{said}\n(.*\n)*CMD\n",
+                     running.output), running.output
 
 
 def test_when_what_is_refused_has_nothing_of_ours(lab, postern_built):
