@@ -117,15 +117,14 @@ void __wrap___asan_handle_no_return(void)
 /* A process that ends so would not be asked what it has lost. */
 void __wrap__exit(int status)
 {
+	static const char *const asked[] = { "postern-look", "postern-watch", "postern-guard" };
 	char name[NAME_BYTES] = "";
 
 	more = 0;
 	prctl(PR_GET_NAME, name);
-	if (plan &&
-	    (strcmp(name, "postern-look") == 0 || strcmp(name, "postern-watch") == 0 ||
-	     strcmp(name, "postern-guard") == 0) &&
-	    __lsan_do_recoverable_leak_check())
-		status = LEAKED;
+	for (size_t i = 0; plan && i < sizeof(asked) / sizeof(asked[0]); i++)
+		if (strcmp(name, asked[i]) == 0 && __lsan_do_recoverable_leak_check())
+			status = LEAKED;
 	__real__exit(status);
 }
 
