@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { OPTIONS_MAX = 16, COMMAND_LIMIT_S = 300 };
@@ -187,15 +186,10 @@ static int open_defaults(const struct settings_request *request, struct settings
 int command_open(const struct command_globals *globals, enum command_needs needs, struct host *host,
 		 struct inputs *inputs, struct notes *notes)
 {
-	struct settings_request request = {
-		.path = globals->config,
-		.root = &host->root,
-		.networks = getenv(SETTINGS_NETWORKS_VARIABLE),
-		.port_names = &host->port_names,
-		.networks_needed = needs == COMMAND_NEEDS_NETWORKS,
-	};
+	struct settings_request request = inputs_request(host, globals->config);
 	struct error err = { 0 };
 
+	request.networks_needed = needs == COMMAND_NEEDS_NETWORKS;
 	/* In another container it is what `watch` does, once. */
 	command_shed_privileges(PRIVILEGES_PATCH | (globals->root_is_given ? PRIVILEGES_WATCH : 0));
 	/* In a root of somebody else's there may be no end to what is read. */

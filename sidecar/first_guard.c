@@ -14,7 +14,6 @@
 #include "survey.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -32,13 +31,7 @@ static int guard(void *arg, const struct supervisor_shared *shared)
 						.settings = &inputs.settings,
 						.overrides = &inputs.overrides,
 						.guard_anyway = true };
-	const struct settings_request settings = {
-		.path = globals->config,
-		.root = &host.root,
-		.networks = getenv(SETTINGS_NETWORKS_VARIABLE),
-		.port_names = &host.port_names,
-		.networks_needed = true,
-	};
+	const struct settings_request settings = inputs_request(&host, globals->config);
 
 	(void)shared;
 	(void)prctl(PR_SET_NAME, "postern-guard");

@@ -7,9 +7,11 @@
 #include "patchers/base/error.h"
 #include "patchers/base/notes.h"
 #include "rootfs.h"
+#include "server.h"
 #include "volume.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* As often as a ConfigMap may be swapped between two of its keys. */
 enum { READS_MAX = 64 };
@@ -20,6 +22,17 @@ void inputs_release(struct inputs *inputs)
 	settings_release(&inputs->settings);
 	inputs->has_settings = false;
 	overrides_release(&inputs->overrides);
+}
+
+struct settings_request inputs_request(const struct host *host, const char *config)
+{
+	return (struct settings_request){
+		.path = config,
+		.root = &host->root,
+		.networks = getenv(SETTINGS_NETWORKS_VARIABLE),
+		.port_names = &host->port_names,
+		.networks_needed = true,
+	};
 }
 
 /* A postern.conf that can never change is worth a word. */

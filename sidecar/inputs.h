@@ -24,6 +24,14 @@ struct inputs {
 		0                                                                                  \
 	}
 
+struct host;
+
+/*
+ * What to read for a host: `config`, or its default file when that is NULL, and the networks
+ * of the environment, which are needed.  Both are borrowed.
+ */
+struct settings_request inputs_request(const struct host *host, const char *config);
+
 /*
  * Read and check them.  A postern.conf that is another one when the override
  * files have been read is read anew with them: so a ConfigMap that holds both

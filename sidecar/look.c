@@ -484,13 +484,7 @@ void look_run(const struct look_request *request, struct report *out)
 		report_servers_of(out, request->previous);
 		say_failure(&look, &err);
 	} else {
-		look.settings_request = (struct settings_request){
-			.path = request->config,
-			.root = &look.host.root,
-			.networks = getenv(SETTINGS_NETWORKS_VARIABLE),
-			.port_names = &look.host.port_names,
-			.networks_needed = true,
-		};
+		look.settings_request = inputs_request(&look.host, request->config);
 		look_around(&look, &err);
 	}
 	host_release(&look.host);
