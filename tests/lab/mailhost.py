@@ -7,7 +7,7 @@ import re
 import signal
 import ssl
 
-from . import host, mail_config, wait
+from . import host, mail_config, processes, wait
 
 POSTFIX_PORTS = {"smtp": 25, "submission": 587, "submissions": 465}
 DOVECOT_PORTS = {"imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "sieve": 4190}
@@ -221,6 +221,16 @@ class MailHost(host.Host):
         mark = self.log.mark()
         self.run(["postfix", "reload"])
         self.log.wait_for(RELOADED["postfix"], mark)
+
+    def reload_idle_postfix(self):
+        """As reload_postfix, while nobody is connected: all that has read the old files is gone.
+
+        The master logs before it acts, and a process that waits for a client may take one more.
+        """
+        old = [pid for pid in processes.descendants(self.postfix.pid)
+               if processes.name(pid) != "master"]
+        self.reload_postfix()
+        wait.until(lambda: all(map(processes.is_gone, old)), "Postfix's old processes to end")
 
     def restart_dovecot_without(self, services):
         """As restart_dovecot, when some of the stock services have been switched off."""

@@ -8,6 +8,7 @@ from . import confine
 
 SUPERVISOR, WATCHER, LOOK = "postern", "postern-watch", "postern-look"
 GUARD = "postern-guard"  # before the command of `run` starts
+OURS = (SUPERVISOR, WATCHER, LOOK, GUARD)
 
 
 def read(pid, file):

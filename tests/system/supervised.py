@@ -132,7 +132,7 @@ class Supervised:
         """The number of the command, as this machine counts, once it runs."""
         def found():
             return [pid for pid in processes.children(self.pid)
-                    if processes.name(pid) not in (processes.SUPERVISOR, processes.WATCHER, None)
+                    if processes.name(pid) not in (*processes.OURS, None)
                     and _leads_a_group(pid)]
         return wait.until(found, "the command")[0]
 

@@ -165,7 +165,7 @@ def test_access_lists_of_ones_own_see_the_claimed_address(plain_smtpd, right):
         mail.postconf("-e", f"{place}={restriction}, {old}")
         if place == "smtpd_client_restrictions":
             mail.postconf("-e", f"smtpd_recipient_restrictions={restriction}")
-        mail.reload_postfix()
+        mail.reload_idle_postfix()
         try:
             assert attempt(plain_smtpd, "smtp", forgery).relay == relays, place
         finally:
