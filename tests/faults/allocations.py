@@ -329,8 +329,10 @@ def main():
               "missed": 0, "failed_runs": 0}
     try:
         most = subject.begin()
-        result["points"] = 2 * most
-        points = [(n, rest_too) for n in range(1, most + 1) for rest_too in (False, True)]
+        share, shares = job["share"]
+        points = [(n, rest_too) for n in range(1 + share, most + 1, shares)
+                  for rest_too in (False, True)]
+        result["points"] = len(points)
         random.Random(job["seed"]).shuffle(points)
         for n, rest_too in points:
             if (job["budget_s"] and time.monotonic() - start > job["budget_s"]) or \

@@ -18,11 +18,27 @@ sys.path.insert(0, HERE)
 import harness  # noqa: E402  (the paths above come first)
 from lab import RELEASES, Lab, mailhost, started  # noqa: E402
 
+
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="every point, however long it takes")
     parser.addoption("--seed", type=int, default=int(time.time()), help="of the order of points")
     parser.addoption("--thin", type=int, default=0,
                      help="with --all: so many at most of the same fault at the same file")
+    parser.addoption("--shares", type=int, default=1,
+                     help="with --all: each test's points are tried in so many mail hosts")
+
+
+def pytest_generate_tests(metafunc):
+    """Whoever makes an effort makes a share of it."""
+    shares = metafunc.config.getoption("shares")
+    if "share" in metafunc.fixturenames and shares > 1:
+        metafunc.parametrize("share", range(shares), indirect=True,
+                             ids=[f"{n}of{shares}" for n in range(1, shares + 1)])
+
+
+@pytest.fixture
+def share(request):
+    return getattr(request, "param", 0)
 
 
 @pytest.fixture(scope="session", params=RELEASES)
@@ -54,14 +70,17 @@ def live_mail(release):
 class Effort:
     """How much is tried, and what is said of it."""
 
-    def __init__(self, config, said):
-        self._all = config.getoption("all")
-        self._say = said
-        self.thin = config.getoption("thin")
+    def __init__(self, config, share, said):
+        self.all = config.getoption("all")
         self.seed = config.getoption("seed")
+        self._say = said
+        self._thin = config.getoption("thin")
+        self._share = share, config.getoption("shares")
 
     def of(self, budget_s):
-        return 0 if self._all else budget_s
+        """What a trial needs to know of it; the time counts where not all is tried."""
+        return {"seed": self.seed, "budget_s": 0 if self.all else budget_s, "thin": self._thin,
+                "share": self._share}
 
     # What part of the points may be missed; a look that comes after its rehearsal has less to do.
     MISSED, MISSED_OF_A_LOOK = 1 / 3, 3 / 4
@@ -80,9 +99,9 @@ class Effort:
 
 
 @pytest.fixture
-def effort(request):
+def effort(request, share):
     # Properties come from pytest-xdist's processes, too.
-    return Effort(request.config,
+    return Effort(request.config, share,
                   lambda said: request.node.user_properties.append(("points", said)))
 
 

@@ -15,6 +15,7 @@ PROGRAM = os.path.join(BUILD, "callfault")
 ALLOCATING_PROGRAM = os.path.join(mailhost.REPOSITORY, "build", "dev", "tests", "faults",
                                   "postern_alloc")
 INSIDE = "/faults"
+LIMIT_S = 8 * 3600
 # Of the kinds of faults, with running servers and little time: the others are had without them.
 LIVE_FIRST = 12
 PROGRAMS = ("mail_state.py", "trial.py", "points.py", "looks.py", "allocations.py")
@@ -64,21 +65,21 @@ def command(config=mailhost.POSTERN_CONF):
     return [mailhost.POSTERN, "--config", config]
 
 
-def trial(mail, scene, kills, seed, budget_s=0, thin=0, most_first=0, limit_s=8 * 3600):
-    """One scene's points, or what of them fits in the budget; the trial's own JSON object."""
-    return _run(mail, "trial.py", limit_s, scene=scene, kills=kills, seed=seed, budget_s=budget_s,
-                thin=thin, most_first=most_first, command=command())
+def trial(mail, scene, kills, effort, most_first=0):
+    """One scene's points, or what of them the effort has time for; the trial's own JSON object."""
+    return _run(mail, "trial.py", scene=scene, kills=kills, most_first=most_first,
+                command=command(), **effort)
 
 
 # What a watcher is to put in force in turn.
 LOOK_PORTS = ({"submission": 10587, "imap": 10143}, {"submission": 20587, "imap": 20143})
 
 
-def looks(mail, kills, seed, budget_s=0, thin=0, least=10, limit_s=8 * 3600):
+def looks(mail, kills, effort, least=10):
     """The points of a look of a running watcher."""
     confs = [postern.conf("resync = 0\n" + postern.twins_at(**ports)) for ports in LOOK_PORTS]
-    return _run(mail, "looks.py", limit_s, kills=kills, seed=seed, budget_s=budget_s, thin=thin,
-                least=least, command=command(), confs=confs, ports=LOOK_PORTS)
+    return _run(mail, "looks.py", kills=kills, least=least, command=command(), confs=confs,
+                ports=LOOK_PORTS, **effort)
 
 
 # Commands, and whether they change files; the scene says what is there when they begin.
@@ -95,7 +96,7 @@ ALLOCATING = {
 LIVES = ("watcher", "first-guard", "supervisor")
 
 
-def allocations(mail, name, seed, budget_s=0, limit_s=8 * 3600):
+def allocations(mail, name, effort):
     """Each allocation of a command, or of a look of a supervised watcher, fails in turn."""
     if not os.path.exists(ALLOCATING_PROGRAM):
         raise AssertionError(f"{ALLOCATING_PROGRAM} is not there: cmake --build --preset dev")
@@ -104,14 +105,14 @@ def allocations(mail, name, seed, budget_s=0, limit_s=8 * 3600):
     confs = [postern.conf("resync = 0\n" + postern.twins_at(alone=name in LIVES, **ports))
              for ports in LOOK_PORTS]
     scene, argv, changes = ALLOCATING.get(name, (name, None, True))
-    return _run(mail, "allocations.py", limit_s, scene=scene, argv=argv, changes=changes,
-                seed=seed, budget_s=budget_s, command=command(), confs=confs, ports=LOOK_PORTS)
+    return _run(mail, "allocations.py", scene=scene, argv=argv, changes=changes,
+                command=command(), confs=confs, ports=LOOK_PORTS, **effort)
 
 
-def _run(mail, program, limit_s, **job):
+def _run(mail, program, **job):
     mail.write(f"{INSIDE}/job.json", json.dumps(job))
     done = mail.run(["python3", "-I", f"{INSIDE}/{program}", f"{INSIDE}/job.json"], check=False,
-                    timeout=limit_s)
+                    timeout=LIMIT_S)
     if done.returncode != 0:
         raise AssertionError(f"{program} {job}: {done.stderr[-4000:]}")
     return json.loads(done.stdout)

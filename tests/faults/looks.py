@@ -172,9 +172,7 @@ def main():
         calls = calls_of_a_look()
         watcher.start()
         result["calls"] = len(calls)
-        points = faults.points_of(calls, job["kills"])
-        if job.get("thin"):
-            points = faults.thinned(points, job["thin"])
+        points = faults.chosen(calls, job)
         result["points"] = len(points)
         first, rest = faults.spread(points, random.Random(job["seed"]))
         pid = watcher.pid()

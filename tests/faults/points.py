@@ -2,6 +2,7 @@
 """Which faults each system call can have, and the points of a recorded run."""
 import errno
 import re
+import zlib
 from typing import NamedTuple
 
 # What a call of that name can fail with.  "done" is made and reports failure all the same, as close
@@ -113,6 +114,11 @@ class Point(NamedTuple):
         return f"{self.call.name} {self.action}"
 
     @property
+    def fault(self):
+        """Which fault at which file, by which of our processes, in whatever recording."""
+        return self.call.process == 0, self.call.name, self.call.place, self.action
+
+    @property
     def is_kill(self):
         return self.action in ("before", "after", "amid")
 
@@ -166,8 +172,20 @@ def thinned(points, most):
     """No more than `most` of the same fault at the same thing: a table that is read 20 times."""
     kept, seen = [], {}
     for point in points:
-        key = (point.call.process == 0, point.call.name, point.call.place, point.action)
-        seen[key] = seen.get(key, 0) + 1
-        if seen[key] <= most:
+        seen[point.fault] = seen.get(point.fault, 0) + 1
+        if seen[point.fault] <= most:
             kept.append(point)
     return kept
+
+
+def shared(points, share, shares):
+    """One of so many parts; another recording, of another host, has the same faults in it."""
+    return [point for point in points if zlib.crc32(repr(point.fault).encode()) % shares == share]
+
+
+def chosen(calls, job):
+    """The points that a job asks for, of calls that were recorded."""
+    points = points_of(calls, job["kills"])
+    if job["thin"]:
+        points = thinned(points, job["thin"])
+    return shared(points, *job["share"])

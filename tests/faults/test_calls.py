@@ -12,19 +12,19 @@ FILES_S, LIVE_S, LOOK_S = 2, 4, 6
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scene", harness.FILE_SCENES)
 def test_files_are_old_or_new_whatever_call(idle_mail, effort, scene, kind):
-    result = harness.trial(idle_mail, scene, KINDS[kind], effort.seed, effort.of(FILES_S))
+    result = harness.trial(idle_mail, scene, KINDS[kind], effort.of(FILES_S))
     effort.check(result, f"{idle_mail.release}, {scene}, a call {kind}")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scene", harness.LIVE_SCENES)
 def test_servers_run_on_whatever_call(live_mail, effort, scene, kind):
-    result = harness.trial(live_mail, scene, KINDS[kind], effort.seed, effort.of(LIVE_S),
-                           effort.thin, most_first=harness.LIVE_FIRST * (effort.of(1) > 0))
+    result = harness.trial(live_mail, scene, KINDS[kind], effort.of(LIVE_S),
+                           most_first=0 if effort.all else harness.LIVE_FIRST)
     effort.check(result, f"{live_mail.release}, {scene}, a call {kind}")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_watcher_recovers_by_itself_whatever_call_of_its_look(live_mail, effort, kind):
-    result = harness.looks(live_mail, KINDS[kind], effort.seed, effort.of(LOOK_S), effort.thin)
+    result = harness.looks(live_mail, KINDS[kind], effort.of(LOOK_S))
     effort.check(result, f"{live_mail.release}, a look's call {kind}", effort.MISSED_OF_A_LOOK)

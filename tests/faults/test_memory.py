@@ -19,14 +19,14 @@ STEPS_KB = {False: 4, True: 24}
 
 @pytest.mark.parametrize("name", ["patch", "revert", "check", "diff"])
 def test_no_allocation_is_counted_on(idle_mail, effort, name):
-    result = harness.allocations(idle_mail, name, effort.seed, effort.of(COMMAND_S))
+    result = harness.allocations(idle_mail, name, effort.of(COMMAND_S))
     effort.check(result, f"{idle_mail.release}, an allocation of {name} fails")
 
 
 @pytest.mark.parametrize("name", ["live-patch", "live-probe", "live-status", "look", "watcher",
                                   "first-guard", "supervisor"])
 def test_no_allocation_is_counted_on_beside_servers(live_mail, effort, name):
-    result = harness.allocations(live_mail, name, effort.seed, effort.of(LOOK_S))
+    result = harness.allocations(live_mail, name, effort.of(LOOK_S))
     effort.check(result, f"{live_mail.release}, an allocation of {name} fails",
                  effort.MISSED_OF_A_LOOK if name == "look" else effort.MISSED)
 
@@ -57,7 +57,7 @@ def test_with_little_memory_it_says_so(idle_mail, effort):
     networks = [f"10.{n // 256}.{n % 256}.0/24" for n in range(NETWORKS)]
     idle_mail.write(LONG_CONF, postern.conf(networks=networks))
     command = harness.command(LONG_CONF) + ["check"]
-    steps = STEPS_KB[effort.of(1) > 0]
+    steps = STEPS_KB[not effort.all]
     ends = _ends(idle_mail, command, enough + effort.seed % steps, enough + RANGE_KB, steps)
     assert set(ends) <= {0, 1, 2}, {status: runs[-1] for status, runs in ends.items()}
     assert 0 in ends and len(ends) > 1, "the range does not reach from too little to enough"

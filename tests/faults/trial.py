@@ -366,10 +366,7 @@ def chosen_points(scene, job):
     calls = scene.record()
     own = [call.number for call in calls if call.process == 0 and call.name == "rt_sigaction"]
     scene.first_own_call = own[0] if own else 0
-    points = faults.points_of(calls, job["kills"])
-    if job.get("thin"):
-        points = faults.thinned(points, job["thin"])
-    first, rest = faults.spread(points, random.Random(job["seed"]))
+    first, rest = faults.spread(faults.chosen(calls, job), random.Random(job["seed"]))
     return len(calls), first, rest
 
 
