@@ -20,20 +20,22 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include <sanitizer/lsan_interface.h>
 
-enum { DEPTHS = 4, NAME_BYTES = 16, LEAKED = 98 };
+enum { DEPTHS = 4, NAME_BYTES = 16, LEAKED = 98, WAYS = 1 << 14, FRAMES = 64 };
 
 /* Fixed: Python reads and writes it, too. */
 struct plan {
 	int32_t armed; /* 0: nothing fails */
 	int32_t depth;
-	int32_t n;    /* from 1 */
+	int32_t n;    /* from 1; 0: nothing is to fail, and the ways are taken down */
 	int32_t more; /* so many after the n-th, in that process, too */
 	int32_t fired;
 	int32_t most[DEPTHS];  /* of the processes that are meant */
 	char name[NAME_BYTES]; /* of these, from prctl(2); empty: any */
+	uint32_t ways[WAYS];   /* by which calls of functions it came to the n-th */
 };
 
 static struct plan *plan;
@@ -65,11 +67,44 @@ static bool is_meant(void)
 	return strncmp(name, plan->name, sizeof(name)) == 0;
 }
 
+/* ---- ways: two allocations on the same one differ in what is in memory only ---- */
+
+extern const char __executable_start[], etext[];
+
+struct way {
+	uint32_t hash; /* FNV-1a */
+	int frames;
+};
+
+static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *arg)
+{
+	struct way *way = arg;
+	const uintptr_t address = _Unwind_GetIP(context);
+	uintptr_t offset = address - (uintptr_t)__executable_start;
+
+	if (address < (uintptr_t)__executable_start || address > (uintptr_t)etext)
+		return _URC_NO_REASON; /* the C library's, wherever that is */
+	for (; offset; offset >>= 8)
+		way->hash = (way->hash ^ (uint8_t)offset) * 16777619U;
+	return ++way->frames < FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
+static void take_down_way(void)
+{
+	struct way way = { .hash = 2166136261U };
+
+	if (!plan->armed || plan->n || plan->depth != depth || count >= WAYS || !is_meant())
+		return;
+	(void)_Unwind_Backtrace(add_frame, &way);
+	plan->ways[count] = way.hash;
+}
+
 static bool must_fail(void)
 {
 	if (!plan || has_headroom)
 		return false;
 	count++;
+	take_down_way();
 	if (depth < DEPTHS && plan->most[depth] < count && is_meant())
 		plan->most[depth] = count;
 	if (more > 0) {

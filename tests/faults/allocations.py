@@ -24,8 +24,10 @@ import trial  # noqa: E402
 
 PROGRAM = "/faults/postern_alloc"
 PLAN = "/run/faults-plan"
-PLAN_BYTES = 9 * 4 + 16
 MOST_AT = 5 * 4
+WAYS_AT = 9 * 4 + 16
+WAYS = 1 << 14
+PLAN_BYTES = WAYS_AT + 4 * WAYS
 ALL, SHORTAGE = 1 << 30, 20
 TERMINATED = 128 + signal.SIGTERM
 NOT_STARTED = (125, 126, 127)  # by `run`: it, or its command, could not
@@ -54,16 +56,20 @@ class Plan:
             self._shared = mmap.mmap(file.fileno(), PLAN_BYTES)
 
     def arm(self, n, depth=0, more=0, name=b""):
-        self._shared[:] = struct.pack("9i16s", 1, depth, n, more, 0, 0, 0, 0, 0, name)
+        self._shared[:WAYS_AT] = struct.pack("9i16s", 1, depth, n, more, 0, 0, 0, 0, 0, name)
 
     def disarm(self):
         """Whether one has failed."""
         self._shared[:4] = bytes(4)
         return struct.unpack_from("i", self._shared, 16)[0] > 0
 
-    def most(self, depth=0):
-        """How many allocations a process of that depth has made."""
-        return struct.unpack_from("4i", self._shared, MOST_AT)[depth]
+    def ways(self, depth=0):
+        """
+        Of each allocation that a process of that depth has made, when none was to fail, by which
+        way the program came to it.
+        """
+        most = struct.unpack_from("4i", self._shared, MOST_AT)[depth]
+        return struct.unpack_from(f"{most}I", self._shared, WAYS_AT + 4)
 
 
 def check_words(said):
@@ -112,7 +118,7 @@ class Command:
             return status, said.read()
 
     def begin(self):
-        """How many allocations the command makes."""
+        """The ways to the command's allocations."""
         self.scene.begin()
         self.plan.arm(0)
         status, said = self.run()
@@ -121,7 +127,7 @@ class Command:
             raise trial.Wrong(f"undisturbed it ended with {status}: {said}")
         self.said = said
         self.scene.start_again()
-        return self.plan.most()
+        return self.plan.ways()
 
     def end(self):
         if hasattr(self.scene, "end"):
@@ -199,14 +205,14 @@ class Life(Run):
 
     def begin(self):
         self.live()  # then there are twins, as where a container starts again
-        self.plan.arm(0, name=self.name)
+        self.plan.arm(0, self.depth, name=self.name)
         if self.live() != TERMINATED:
             raise trial.Wrong(f"undisturbed it does not live: {self.said()}")
         said = self.said()
         if not said.startswith("postern: notice: gate: only trusted networks"):
             raise trial.Wrong(f"the gate was not there first: {said}")
         self.kept = set(KEPT.findall(said))
-        return self.plan.most(self.depth)
+        return self.plan.ways(self.depth)
 
     def live(self):
         """Its status at the end; a supervisor may come to it early."""
@@ -266,9 +272,10 @@ class Look(Run):
         self.begin_process()
         self.wait_for(0)
         self.swap()
-        self.plan.arm(0, name=self.name)  # of a look at a change; the first one has more to do
+        # Of a look at a change; the first one has more to do.
+        self.plan.arm(0, self.depth, name=self.name)
         self.swap()
-        return self.plan.most(self.depth)
+        return self.plan.ways(self.depth)
 
     def end(self):
         if self.process.poll() is not None:
@@ -319,6 +326,21 @@ def subject_of(job, plan):
     return Life(job, plan) if job["scene"] in Run.ROLES else Command(job, plan)
 
 
+def chosen_points(ways, job):
+    """Of all allocations: those of the job's share; first one of each way to them, or no others."""
+    share, shares = job["share"]
+    first, rest, seen = [], [], {}
+    for n, way in enumerate(ways, start=1):
+        seen[way] = seen.get(way, 0) + 1
+        if (n if not job["thin"] else way) % shares == share and \
+                seen[way] <= (job["thin"] or len(ways)):
+            (first if seen[way] == 1 else rest).extend(((n, False), (n, True)))
+    dice = random.Random(job["seed"])
+    dice.shuffle(first)
+    dice.shuffle(rest)
+    return first + rest
+
+
 def main():
     with open(sys.argv[1], encoding="ascii") as file:
         job = json.load(file)
@@ -328,12 +350,8 @@ def main():
     result = {"scene": job["scene"], "argv": job.get("argv"), "faults": [], "tried": 0,
               "missed": 0, "failed_runs": 0}
     try:
-        most = subject.begin()
-        share, shares = job["share"]
-        points = [(n, rest_too) for n in range(1 + share, most + 1, shares)
-                  for rest_too in (False, True)]
+        points = chosen_points(subject.begin(), job)
         result["points"] = len(points)
-        random.Random(job["seed"]).shuffle(points)
         for n, rest_too in points:
             if (job["budget_s"] and time.monotonic() - start > job["budget_s"]) or \
                     len(result["faults"]) >= trial.FAULTS_MAX:

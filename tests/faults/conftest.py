@@ -2,7 +2,8 @@
 """Fixtures of the fault tests, and how much of all points is tried.
 
 Without --all, as in continuous integration: at least one point of each kind of fault, and others in
-an order of the printed seed until the time is over.  With --all: every point.
+an order of the printed seed until the time is over; of allocations first one for each way through
+the program to them.  With --all: every point.
 """
 import os
 import re
@@ -23,7 +24,8 @@ def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="every point, however long it takes")
     parser.addoption("--seed", type=int, default=int(time.time()), help="of the order of points")
     parser.addoption("--thin", type=int, default=0,
-                     help="with --all: so many at most of the same fault at the same file")
+                     help="with --all: so many at most of the same fault at the same file, or of the "
+                          "allocations that the program comes to on the same way")
     parser.addoption("--shares", type=int, default=1,
                      help="with --all: each test's points are tried in so many mail hosts")
 
