@@ -211,12 +211,7 @@ class Postern:
 
     def descriptors(self):
         """What the watching process holds open."""
-        folder = f"/proc/{self.watcher_pid()}/fd"
-        held = []
-        for name in os.listdir(folder):
-            with contextlib.suppress(FileNotFoundError):
-                held.append(os.readlink(os.path.join(folder, name)))
-        return held
+        return processes.open_files(self.watcher_pid())
 
     def watches(self):
         """How many inotify watches the kernel keeps for it."""

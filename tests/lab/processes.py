@@ -95,7 +95,8 @@ def open_files(pid):
     found = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for number in os.listdir(f"/proc/{pid}/fd"):
-            found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+            with contextlib.suppress(FileNotFoundError):  # closed in between
+                found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
     return found
 
 

@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from lab import files, mailhost, wait
+from lab import files, mailhost, processes, wait
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MASTER_CF = mailhost.MASTER_CF
@@ -135,11 +135,7 @@ def test_lock_of_another_editor_is_waited_for(idle_lab, postern_built):
 
 def has_open(process, path):
     """Whether a process has a file open, by its name in the host."""
-    folder = f"/proc/{process.pid}/fd"
-    try:
-        return any(os.readlink(f"{folder}/{fd}") == path for fd in os.listdir(folder))
-    except FileNotFoundError:
-        return False
+    return path in processes.open_files(process.pid)
 
 
 OPERATIONS = {

@@ -106,11 +106,12 @@ def sigchld_ignored(name, _):
                  preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)) as (process, _):
         child = int(line(process))
         wait.until(lambda: processes.is_gone(child), "the command's end")
-        try:
-            assert process.wait(timeout=WATCHED_S) == 9
-        except subprocess.TimeoutExpired:
-            return "hangs"
-        return "works"
+        status = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = process.wait(timeout=WATCHED_S)
+    if name == CATATONIT and status in (None, 1):
+        return "hangs, or 1"  # that is one time in fifteen
+    return {9: "works", None: "hangs"}[status]
 
 
 def signal_state(name, _):
@@ -209,8 +210,7 @@ def folder_and_descriptors(name, folder):
                      pass_fds=(reading,)) as (process, _):
             forwards(process)
             at = os.readlink(f"/proc/{process.pid}/cwd")
-            held = {os.readlink(f"/proc/{process.pid}/fd/{fd}")
-                    for fd in os.listdir(f"/proc/{process.pid}/fd")}
+            held = processes.open_files(process.pid)
             own = {"/": "`/`", str(folder): "kept"}[at]
             pipe = f"pipe:[{os.fstat(reading).st_ino}]"
             return f"{own}, {'kept' if pipe in held else 'closed'}"

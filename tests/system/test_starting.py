@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A server that has only just started: Postfix's master writes its pid file before it is ready."""
-import os
 import signal
 
-from lab import mailhost, wait
+from lab import mailhost, processes, wait
 
 # How often the start is tried to be stopped in time.
 TRIES = 30
@@ -30,17 +29,13 @@ def start_and_stop_early(mail):
     raise AssertionError("the master was always quicker")
 
 
-def holds_a_process(pid):
-    folder = f"/proc/{pid}/fd"
-    return any("pidfd" in os.readlink(os.path.join(folder, name)) for name in os.listdir(folder))
-
-
 def test_patch_waits_until_a_starting_master_can_be_reloaded(idle_lab, postern_built):
     mail = idle_lab.mail
     mail.start_dovecot()
     start_and_stop_early(mail)
     patch = mail.spawn([mailhost.POSTERN, "--config", mailhost.POSTERN_CONF, "patch"])
-    wait.until(lambda: holds_a_process(patch.pid), "postern to look at the master")
+    wait.until(lambda: any("pidfd" in held for held in processes.open_files(patch.pid)),
+               "postern to look at the master")
     assert patch.running
     mail.signal_master(mailhost.POSTFIX_PID, signal.SIGCONT)
     assert patch.wait() == 0, patch.output
