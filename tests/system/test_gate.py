@@ -175,7 +175,7 @@ def test_networks_are_live(lab, postern_built, family):
     wait_stands(mail, networks={*NETWORKS, *OUTSIDE})
     with lab.outsider.connect(address, 10143,
                               first_bytes=proxy_client.v2(lab.outsider.address(family))) as sock:
-        client = proxy_client.LineClient(sock, timeout=gate.REFUSED_WITHIN_S)
+        client = proxy_client.LineClient(sock, timeout=wait.LIMIT_S)
         running.wait_current()
         assert client.line().startswith("* OK")
         mail.configure_postern(postern.conf())
