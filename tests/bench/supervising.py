@@ -79,7 +79,7 @@ def bench_idle(release, seconds):
             if argv is RUN:
                 first = pids[name]
                 pids["  its watcher "] = wait.until(
-                    lambda: watcher_below(first), "the watching process")
+                    lambda: processes.child_of(first, processes.WATCHER), "the watching process")
         time.sleep(SETTLE_S)
         before = {name: switches(pid) for name, pid in pids.items()}
         time.sleep(seconds)
@@ -111,8 +111,3 @@ def init_below(pid):
     """The process 1 that `unshare` made of its child; None when it is no other program yet."""
     return next((found for found in processes.children(pid)
                  if processes.name(found) not in (AS_INIT[0], None)), None)
-
-
-def watcher_below(pid):
-    return next((found for found in processes.children(pid)
-                 if processes.name(found) == processes.WATCHER), None)

@@ -203,8 +203,7 @@ class Postern:
         wait.until(lambda: self.watcher_pid() != pid, "a successor")
 
     def _companion(self):
-        return next((pid for pid in processes.children(self.process.pid)
-                     if processes.name(pid) == processes.WATCHER), None)
+        return processes.child_of(self.process.pid, processes.WATCHER)
 
     def memory_kb(self, field="RssAnon"):
         return int(processes.status(self.watcher_pid())[field].split()[0])
@@ -222,6 +221,10 @@ class Postern:
                 with open(os.path.join(folder, name), encoding="ascii") as info:
                     count += sum(line.startswith("inotify ") for line in info)
         return count
+
+    def wait_asleep(self):
+        """It has done what it was woken for: an answer's connection, for one, is closed, too."""
+        wait.until(lambda: processes.state(self.watcher_pid()) == "S", "the watching process to sleep")
 
     # -- over HTTP
 

@@ -225,8 +225,7 @@ class Measures(Watching):
         top = self.world.postern.process.pid
         if self.world.way == world_module.WATCH:
             return top
-        return next((pid for pid in processes.children(top)
-                     if processes.name(pid) == processes.WATCHER), None)
+        return processes.child_of(top, processes.WATCHER)
 
     def once(self):
         now = self.record.clock()

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Postfix and Dovecot come and go while postern runs: it follows, and says so."""
-import collections
 import json
 import os
 import signal
@@ -68,22 +67,17 @@ def wait_back(p):
 
 
 def holdings(p):
-    """What would grow if something were forgotten at each restart: numbers by kind."""
+    """What would grow if something were forgotten at each restart."""
+    p.wait_asleep()
     # An open file by its name, a pipe or socket by its kind.
-    held = collections.Counter(name.split(":")[0] for name in p.descriptors())
-    held["watches"] = p.watches()
-    for pid in (p.watcher_pid(), p.process.pid):
-        held["children"] += len(processes.children(pid))
-    return held
+    kinds = sorted(name.split(":")[0] for name in p.descriptors())
+    children = [len(processes.children(pid)) for pid in (p.watcher_pid(), p.process.pid)]
+    return kinds, p.watches(), children
 
 
 def wait_holdings(p, before):
-    """Between two looks, it holds no more than before, when somebody may just have been asking."""
-    def agrees():
-        now = holdings(p)
-        return now <= before and now["watches"] == before["watches"]
-
-    wait.until(agrees, lambda: f"{before}; it holds {holdings(p)}")
+    """Between two looks, it holds what it held before."""
+    wait.until(lambda: holdings(p) == before, lambda: f"{before}; it holds {holdings(p)}")
 
 
 @pytest.mark.parametrize("how", ENDS)
