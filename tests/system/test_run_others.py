@@ -109,9 +109,7 @@ def sigchld_ignored(name, _):
         status = None
         with contextlib.suppress(subprocess.TimeoutExpired):
             status = process.wait(timeout=WATCHED_S)
-    if name == CATATONIT and status in (None, 1):
-        return "hangs, or 1"  # that is one time in fifteen
-    return {9: "works", None: "hangs"}[status]
+    return {9: "works", None: "hangs"}.get(status, f"exits with {status}")
 
 
 def signal_state(name, _):
@@ -253,9 +251,11 @@ def comparison():
 
 @pytest.mark.parametrize("row", CELLS)
 def test_cell_is_what_the_program_does(postern_built, tmp_path, row):
-    found = {name: CELLS[row](name, tmp_path) for names in PROGRAMS.values() for name in names}
+    """Where a cell names two things, one or the other."""
     said = dict(zip(PROGRAMS, comparison()[row]))
-    assert found == {name: said[column] for column, names in PROGRAMS.items() for name in names}
+    for column, names in PROGRAMS.items():
+        for name in names:
+            assert CELLS[row](name, tmp_path) in said[column].split(", or "), name
 
 
 def test_every_row_is_tried():
