@@ -35,7 +35,8 @@ struct plan {
 	int32_t fired;
 	int32_t most[DEPTHS];  /* of the processes that are meant */
 	char name[NAME_BYTES]; /* of these, from prctl(2); empty: any */
-	uint32_t ways[WAYS];   /* by which calls of functions it came to the n-th */
+	/* By which calls of functions the first of them that made so many came to the n-th. */
+	uint32_t ways[WAYS];
 };
 
 static struct plan *plan;
@@ -93,7 +94,8 @@ static void take_down_way(void)
 {
 	struct way way = { .hash = 2166136261U };
 
-	if (!plan->armed || plan->n || plan->depth != depth || count >= WAYS || !is_meant())
+	if (!plan->armed || plan->n || plan->depth != depth || count >= WAYS || plan->ways[count] ||
+	    !is_meant())
 		return;
 	(void)_Unwind_Backtrace(add_frame, &way);
 	plan->ways[count] = way.hash;
@@ -152,7 +154,8 @@ void __wrap___asan_handle_no_return(void)
 /* A process that ends so would not be asked what it has lost. */
 void __wrap__exit(int status)
 {
-	static const char *const asked[] = { "postern-look", "postern-watch", "postern-guard" };
+	static const char *const asked[] = { "postern-look", "postern-judge", "postern-watch",
+					     "postern-guard" };
 	char name[NAME_BYTES] = "";
 
 	more = 0;

@@ -24,11 +24,13 @@ import trial  # noqa: E402
 
 PROGRAM = "/faults/postern_alloc"
 PLAN = "/run/faults-plan"
-MOST_AT = 5 * 4
-WAYS_AT = 9 * 4 + 16
+# struct plan of alloc_points.c, as far as its ways: armed, depth, n, more, fired; most; name.
+PLAN_HEAD = struct.Struct("5i4i16s")
+FIRED, MOST = 4, 5
 WAYS = 1 << 14
-PLAN_BYTES = WAYS_AT + 4 * WAYS
+PLAN_BYTES = PLAN_HEAD.size + 4 * WAYS
 ALL, SHORTAGE = 1 << 30, 20
+WORKERS = "postern-look", "postern-judge"
 TERMINATED = 128 + signal.SIGTERM
 NOT_STARTED = (125, 126, 127)  # by `run`: it, or its command, could not
 # The last ones: what a process of postern's says of another that crashed, and goes on.
@@ -56,20 +58,21 @@ class Plan:
             self._shared = mmap.mmap(file.fileno(), PLAN_BYTES)
 
     def arm(self, n, depth=0, more=0, name=b""):
-        self._shared[:WAYS_AT] = struct.pack("9i16s", 1, depth, n, more, 0, 0, 0, 0, 0, name)
+        head = PLAN_HEAD.pack(1, depth, n, more, 0, 0, 0, 0, 0, name)
+        self._shared[:] = head.ljust(PLAN_BYTES, b"\0")
 
     def disarm(self):
         """Whether one has failed."""
         self._shared[:4] = bytes(4)
-        return struct.unpack_from("i", self._shared, 16)[0] > 0
+        return PLAN_HEAD.unpack_from(self._shared)[FIRED] > 0
 
     def ways(self, depth=0):
         """
         Of each allocation that a process of that depth has made, when none was to fail, by which
         way the program came to it.
         """
-        most = struct.unpack_from("4i", self._shared, MOST_AT)[depth]
-        return struct.unpack_from(f"{most}I", self._shared, WAYS_AT + 4)
+        most = PLAN_HEAD.unpack_from(self._shared)[MOST + depth]
+        return struct.unpack_from(f"{most}I", self._shared, PLAN_HEAD.size + 4)
 
 
 def check_words(said):
@@ -161,8 +164,9 @@ class Command:
 
 class Run(looks.Watcher):
     """`run` with a command that does nothing; one of its processes lacks memory."""
-    ROLES = {"look": (2, b"postern-look"), "watcher": (1, b"postern-watch"),
-             "first-guard": (1, b"postern-guard"), "supervisor": (0, b"")}
+    ROLES = {"look": (2, b"postern-look"), "rehearsal": (2, b"postern-judge"),
+             "watcher": (1, b"postern-watch"), "first-guard": (1, b"postern-guard"),
+             "supervisor": (0, b"")}
 
     def __init__(self, job, plan):
         super().__init__(job)
@@ -191,6 +195,11 @@ class Run(looks.Watcher):
         for pid in children(self.process.pid, "postern-watch"):
             os.kill(pid, signal.SIGHUP)
 
+    def workers(self):
+        """The names of the watcher's processes."""
+        return [name for watcher in children(self.process.pid, "postern-watch")
+                for name in WORKERS if children(watcher, name)]
+
     def said(self):
         with open(looks.OUTPUT, encoding="utf-8", errors="replace") as output:
             return output.read()
@@ -213,6 +222,10 @@ class Life(Run):
             raise trial.Wrong(f"the gate was not there first: {said}")
         self.kept = set(KEPT.findall(said))
         return self.plan.ways(self.depth)
+
+    def change(self):
+        """It rehearses, too."""
+        self.write_conf(1 - self.at)
 
     def live(self):
         """Its status at the end; a supervisor may come to it early."""
@@ -243,8 +256,7 @@ class Life(Run):
         super().wait_for(which)
 
     def looks(self):
-        return any(children(watcher, "postern-look")
-                   for watcher in children(self.process.pid, "postern-watch"))
+        return "postern-look" in self.workers()
 
     def try_point(self, n, rest_too):
         # Who lives long outlives the shortage.
@@ -271,8 +283,7 @@ class Look(Run):
     def begin(self):
         self.begin_process()
         self.wait_for(0)
-        self.swap()
-        # Of a look at a change; the first one has more to do.
+        self.swap()  # the first look has more to do
         self.plan.arm(0, self.depth, name=self.name)
         self.swap()
         return self.plan.ways(self.depth)
@@ -286,7 +297,7 @@ class Look(Run):
 
     def try_point(self, n, rest_too):
         self.plan.arm(n, self.depth, ALL * rest_too, self.name)
-        self.write_conf(1 - self.at)
+        self.change()
         deadline = time.monotonic() + looks.LIMIT_S
         # Not to wait for the next try's time: whoever is told of a change looks at once.
         while self.plan_is_armed() and time.monotonic() < deadline and not self.is_in_force():
@@ -320,9 +331,33 @@ class Look(Run):
         self.hang_up()
 
 
+class Rehearsal(Look):
+    """The same of what it does while a change settles: the look has to do without."""
+
+    QUIET_S = 0.3  # more than it waits for another change
+
+    def change(self):
+        """While it looks at what it has changed itself, it would not begin with another."""
+        self.wait_quiet()
+        self.write_conf(1 - self.at)
+
+    def wait_quiet(self):
+        quiet_since = now = time.monotonic()
+        deadline = now + looks.LIMIT_S
+        while now < min(quiet_since + self.QUIET_S, deadline):
+            if self.workers():
+                quiet_since = now
+            time.sleep(0.01)
+            now = time.monotonic()
+
+
+# One `run` for all of its points.
+SEVERAL = {"look": Look, "rehearsal": Rehearsal}
+
+
 def subject_of(job, plan):
-    if job["scene"] == "look":
-        return Look(job, plan)
+    if job["scene"] in SEVERAL:
+        return SEVERAL[job["scene"]](job, plan)
     return Life(job, plan) if job["scene"] in Run.ROLES else Command(job, plan)
 
 
@@ -332,8 +367,7 @@ def chosen_points(ways, job):
     first, rest, seen = [], [], {}
     for n, way in enumerate(ways, start=1):
         seen[way] = seen.get(way, 0) + 1
-        if (n if not job["thin"] else way) % shares == share and \
-                seen[way] <= (job["thin"] or len(ways)):
+        if way % shares == share and seen[way] <= (job["thin"] or len(ways)):
             (first if seen[way] == 1 else rest).extend(((n, False), (n, True)))
     dice = random.Random(job["seed"])
     dice.shuffle(first)
@@ -352,9 +386,9 @@ def main():
     try:
         points = chosen_points(subject.begin(), job)
         result["points"] = len(points)
+        over = time.monotonic() + (job["budget_s"] or float("inf"))
         for n, rest_too in points:
-            if (job["budget_s"] and time.monotonic() - start > job["budget_s"]) or \
-                    len(result["faults"]) >= trial.FAULTS_MAX:
+            if time.monotonic() > over or len(result["faults"]) >= trial.FAULTS_MAX:
                 break
             result["tried"] += 1
             try:
@@ -364,7 +398,7 @@ def main():
             except trial.Wrong as wrong:
                 result["faults"].append(f"n={n}{' and those behind it' * rest_too}: {wrong}")
                 plan.disarm()
-                if job["scene"] == "look":
+                if isinstance(subject, Look):
                     break
                 if isinstance(subject, Command):
                     subject.scene.start_again()

@@ -72,6 +72,9 @@ def live_mail(release):
 class Effort:
     """How much is tried, and what is said of it."""
 
+    # What part of the points may be missed; a look that comes after its rehearsal has less to do.
+    MISSED, MISSED_OF_A_LOOK = 1 / 3, 3 / 4
+
     def __init__(self, config, share, said):
         self.all = config.getoption("all")
         self.seed = config.getoption("seed")
@@ -83,9 +86,6 @@ class Effort:
         """What a trial needs to know of it; the time counts where not all is tried."""
         return {"seed": self.seed, "budget_s": 0 if self.all else budget_s, "thin": self._thin,
                 "share": self._share}
-
-    # What part of the points may be missed; a look that comes after its rehearsal has less to do.
-    MISSED, MISSED_OF_A_LOOK = 1 / 3, 3 / 4
 
     def check(self, result, what, missed_most=MISSED):
         said = (f"{what}: {result['tried']} of {result.get('points', 0)} points tried, "

@@ -15,7 +15,7 @@ PROGRAM = os.path.join(BUILD, "callfault")
 ALLOCATING_PROGRAM = os.path.join(mailhost.REPOSITORY, "build", "dev", "tests", "faults",
                                   "postern_alloc")
 INSIDE = "/faults"
-LIMIT_S = 8 * 3600
+LIMIT_S = 8 * 3600  # of one scene's trials, all of them
 # Of the kinds of faults, with running servers and little time: the others are had without them.
 LIVE_FIRST = 12
 PROGRAMS = ("mail_state.py", "trial.py", "points.py", "looks.py", "allocations.py")
