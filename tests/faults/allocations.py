@@ -30,7 +30,6 @@ FIRED, MOST = 4, 5
 WAYS = 1 << 14
 PLAN_BYTES = PLAN_HEAD.size + 4 * WAYS
 ALL, SHORTAGE = 1 << 30, 20
-WORKERS = "postern-look", "postern-judge"
 TERMINATED = 128 + signal.SIGTERM
 NOT_STARTED = (125, 126, 127)  # by `run`: it, or its command, could not
 # The last ones: what a process of postern's says of another that crashed, and goes on.
@@ -79,20 +78,6 @@ def check_words(said):
     for word in BAD_WORDS:
         if word in said:
             raise trial.Wrong(f"{word}: {said[-6000:]}")
-
-
-def children(pid, named):
-    """Of a process; none of one that has ended."""
-    found = []
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            for child in file.read().split():
-                with open(f"/proc/{child}/comm", encoding="ascii") as name:
-                    if name.read().strip() == named:
-                        found.append(int(child))
-    except (FileNotFoundError, ProcessLookupError):
-        pass
-    return found
 
 
 class Command:
@@ -169,7 +154,8 @@ class Run(looks.Watcher):
              "supervisor": (0, b"")}
 
     def __init__(self, job, plan):
-        super().__init__(job)
+        # A life rehearses, too.
+        super().__init__(job, rehearses=job["scene"] != "look")
         self.plan = plan
         self.depth, self.name = self.ROLES[job["scene"]]
 
@@ -190,15 +176,8 @@ class Run(looks.Watcher):
             self.process.wait()
             raise trial.Wrong(f"it does not end: {self.said()[-3000:]}") from None
 
-    def hang_up(self):
-        """Whoever waits to try again does so at once."""
-        for pid in children(self.process.pid, "postern-watch"):
-            os.kill(pid, signal.SIGHUP)
-
-    def workers(self):
-        """The names of the watcher's processes."""
-        return [name for watcher in children(self.process.pid, "postern-watch")
-                for name in WORKERS if children(watcher, name)]
+    def pid(self):
+        return next(iter(looks.children(self.process.pid, "postern-watch")), None)
 
     def said(self):
         with open(looks.OUTPUT, encoding="utf-8", errors="replace") as output:
@@ -222,10 +201,6 @@ class Life(Run):
             raise trial.Wrong(f"the gate was not there first: {said}")
         self.kept = set(KEPT.findall(said))
         return self.plan.ways(self.depth)
-
-    def change(self):
-        """It rehearses, too."""
-        self.write_conf(1 - self.at)
 
     def live(self):
         """Its status at the end; a supervisor may come to it early."""
@@ -255,9 +230,6 @@ class Life(Run):
             time.sleep(0.01)
         super().wait_for(which)
 
-    def looks(self):
-        return "postern-look" in self.workers()
-
     def try_point(self, n, rest_too):
         # Who lives long outlives the shortage.
         self.plan.arm(n, self.depth, SHORTAGE * rest_too, self.name)
@@ -278,7 +250,7 @@ class Life(Run):
 
 
 class Look(Run):
-    """A running one, whose look lacks memory."""
+    """A running one, whose look lacks memory, or its rehearsal: then the look does without."""
 
     def begin(self):
         self.begin_process()
@@ -331,33 +303,9 @@ class Look(Run):
         self.hang_up()
 
 
-class Rehearsal(Look):
-    """The same of what it does while a change settles: the look has to do without."""
-
-    QUIET_S = 0.3  # more than it waits for another change
-
-    def change(self):
-        """While it looks at what it has changed itself, it would not begin with another."""
-        self.wait_quiet()
-        self.write_conf(1 - self.at)
-
-    def wait_quiet(self):
-        quiet_since = now = time.monotonic()
-        deadline = now + looks.LIMIT_S
-        while now < min(quiet_since + self.QUIET_S, deadline):
-            if self.workers():
-                quiet_since = now
-            time.sleep(0.01)
-            now = time.monotonic()
-
-
-# One `run` for all of its points.
-SEVERAL = {"look": Look, "rehearsal": Rehearsal}
-
-
 def subject_of(job, plan):
-    if job["scene"] in SEVERAL:
-        return SEVERAL[job["scene"]](job, plan)
+    if job["scene"] in ("look", "rehearsal"):
+        return Look(job, plan)
     return Life(job, plan) if job["scene"] in Run.ROLES else Command(job, plan)
 
 

@@ -56,6 +56,7 @@ static unsigned names_of(uint64_t nr)
 		{ SYS_unlinkat, 2 },     { SYS_mkdirat, 2 },    { SYS_readlinkat, 2 },
 		{ SYS_renameat, 2 | 8 }, { SYS_linkat, 2 | 8 }, { SYS_execve, 1 },
 		{ SYS_statx, 2 },        { SYS_fchownat, 2 },   { SYS_fchmodat, 2 },
+		{ SYS_prctl, 2 }, /* PR_SET_NAME */
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -81,8 +82,7 @@ void callfault_log_call(FILE *log, const struct task *task, int64_t result)
 	bool opens = nr == SYS_openat || nr == SYS_openat2;
 
 	fprintf(log, "%d %u %s %" PRIx64 " = %" PRId64, task->number, task->n,
-		callfault_call_name(nr),
-		opens ? flags_of(task) : args[1], result);
+		callfault_call_name(nr), opens ? flags_of(task) : args[1], result);
 	/* Before the names, whose folders they are; a call of a descriptor has just that. */
 	if (nr != SYS_execve && nr != SYS_brk && nr != SYS_mmap && (int64_t)args[0] >= -100 &&
 	    args[0] < 4096)

@@ -75,10 +75,10 @@ def trial(mail, scene, kills, effort, most_first=0):
 LOOK_PORTS = ({"submission": 10587, "imap": 10143}, {"submission": 20587, "imap": 20143})
 
 
-def looks(mail, kills, effort, least=10):
-    """The points of a look of a running watcher."""
+def looks(mail, process, kills, effort, least=10):
+    """The points of a look of a running watcher, or of a rehearsal."""
     confs = [postern.conf("resync = 0\n" + postern.twins_at(**ports)) for ports in LOOK_PORTS]
-    return _run(mail, "looks.py", kills=kills, least=least, command=command(), confs=confs,
+    return _run(mail, "looks.py", process=process, kills=kills, least=least, command=command(), confs=confs,
                 ports=LOOK_PORTS, **effort)
 
 

@@ -3,9 +3,9 @@
 
     looks.py JSON       see harness.py, which writes it
 
-postern.conf is changed back and forth, and each time the look that is to put it in force is killed
-at another call, or one of its calls fails.  The watcher has to recover by itself: what it waits for
-in the meantime passes quickly (callfault --hurry).  Prints one JSON object.
+postern.conf is changed back and forth, and each time the look that is to put it in force, or its
+rehearsal, is killed at another call, or one of its calls fails.  The watcher has to recover by
+itself: what it waits for in the meantime passes quickly (callfault --hurry).  Prints one JSON object.
 """
 import json
 import os
@@ -24,7 +24,9 @@ import trial  # noqa: E402
 STATUS = "/run/postern/status.sock"
 OUTPUT = "/faults/watch-output"
 LIMIT_S = 60
-LOOK = b"postern-look"
+LOOK, REHEARSAL = "postern-look", "postern-judge"
+QUIET_S = 0.3  # more than it waits for another change
+WORTH = 2 / 3  # what part of the longest one's calls: who finds nothing to do makes fewer
 ACTIONS = {"errno": 1, "done": 2, "short": 3, "before": 4, "after": 5, "amid": 6}
 
 
@@ -43,12 +45,27 @@ def status():
         return None
 
 
+def children(pid, named=None):
+    """Of a process; none of one that has ended."""
+    found = []
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            for child in file.read().split():
+                with open(f"/proc/{child}/comm", encoding="ascii") as name:
+                    if named in (None, name.read().strip()):
+                        found.append(int(child))
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
 class Watcher:
     every_s = 0.01
     limit_s = LIMIT_S
 
-    def __init__(self, job):
+    def __init__(self, job, rehearses=False):
         self.job = job
+        self.rehearses = rehearses
         self.files = trial.Files(trial.Scene.folders)
         self.states = [None, None]  # of the files, by configuration
         self.judge = trial.Scene(job["command"]).judge
@@ -71,9 +88,7 @@ class Watcher:
         return self.process.wait(LIMIT_S)
 
     def pid(self):
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
-                  encoding="ascii") as file:
-            return next(map(int, file.read().split()), None)
+        return next(iter(children(self.process.pid)), None)
 
     def output(self):
         with open(OUTPUT, encoding="utf-8", errors="replace") as file:
@@ -114,11 +129,33 @@ class Watcher:
             raise trial.Wrong(f"the files are not as they were for it: {different}")
 
     def hang_up(self):
-        os.kill(self.pid(), signal.SIGHUP)
+        """Whoever waits to try again does so at once."""
+        watcher = self.pid()
+        if watcher:
+            os.kill(watcher, signal.SIGHUP)
+
+    def looks(self):
+        return bool(children(self.pid(), LOOK))
+
+    def wait_quiet(self):
+        quiet_since = now = time.monotonic()
+        deadline = now + LIMIT_S
+        while now < min(quiet_since + QUIET_S, deadline):
+            if self.looks() or children(self.pid(), REHEARSAL):
+                quiet_since = now
+            time.sleep(0.01)
+            now = time.monotonic()
 
     def change(self):
-        """Who is told to look at all does not rehearse: the look that comes judges for itself."""
-        self.hang_up()
+        """While it looks at what it has changed itself, it does not rehearse another change.
+
+        Who is told to look at all does not either: then the look judges for itself.  Where waits
+        pass quickly, that look may be over before the change.
+        """
+        if self.rehearses:
+            self.wait_quiet()
+        else:
+            self.hang_up()
         self.write_conf(1 - self.at)
 
     def swap(self):
@@ -129,7 +166,7 @@ class Watcher:
         name, _, code = point.action.partition(":")
         with open(trial.CONTROL, "r+b") as control:
             control.write(struct.pack("8iq16s16s32s", 1, 0, point.call.number, ACTIONS[name],
-                                      int(code or 0), 0, 0, 0, 0, b"", LOOK,
+                                      int(code or 0), 0, 0, 0, 0, b"", self.job["process"].encode(),
                                       point.call.name.encode()))
 
     def disarm(self):
@@ -154,21 +191,21 @@ class Watcher:
         return hit
 
 
-def calls_of_a_look():
-    """The calls of the last process that put a file in place."""
+def calls_of(name):
+    """The calls of the last process of that name that had something to do."""
     by_process = {}
     for call in faults.read_calls(trial.LOG):
         by_process.setdefault(call.process, []).append(call)
-    looks = [calls for number, calls in by_process.items()
-             if number > 0 and any(c.name.startswith("rename") and "master.cf" in c.rest
-                                   for c in calls)]
-    return looks[-1]
+    named = [calls for _, calls in sorted(by_process.items())
+             if any(c.name == "prctl" and f'"{name}"' in c.rest for c in calls)]
+    most = max(map(len, named))
+    return [calls for calls in named if len(calls) > most * WORTH][-1]
 
 
 def main():
     with open(sys.argv[1], encoding="ascii") as file:
         job = json.load(file)
-    watcher = Watcher(job)
+    watcher = Watcher(job, rehearses=job["process"] == REHEARSAL)
     start = time.monotonic()
     result = {"scene": "look", "kills": job["kills"], "faults": [], "tried": 0, "missed": 0,
               "kinds": {}}
@@ -177,7 +214,7 @@ def main():
         watcher.swap()
         watcher.swap()
         watcher.stop()
-        calls = calls_of_a_look()
+        calls = calls_of(job["process"])
         watcher.start()
         result["calls"] = len(calls)
         points = faults.chosen(calls, job)

@@ -3,8 +3,10 @@
 import pytest
 
 import harness
+from lab import processes
 
 KINDS = {"fails": False, "killed": True}
+LOOKS = {"look": processes.LOOK, "rehearsal": processes.REHEARSAL}
 # Of two cores' time in continuous integration; each kind of fault is tried all the same.
 FILES_S, LIVE_S, LOOK_S = 2, 4, 6
 
@@ -25,6 +27,7 @@ def test_servers_run_on_whatever_call(live_mail, effort, scene, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_watcher_recovers_by_itself_whatever_call_of_its_look(live_mail, effort, kind):
-    result = harness.looks(live_mail, KINDS[kind], effort.of(LOOK_S))
-    effort.check(result, f"{live_mail.release}, a look's call {kind}", effort.MISSED_OF_A_LOOK)
+@pytest.mark.parametrize("name", LOOKS)
+def test_a_watcher_recovers_by_itself_whatever_call_of_its_look(live_mail, effort, name, kind):
+    result = harness.looks(live_mail, LOOKS[name], KINDS[kind], effort.of(LOOK_S))
+    effort.check(result, f"{live_mail.release}, a call of a {name} {kind}", effort.MISSED_OF_A_LOOK)

@@ -7,8 +7,9 @@ import signal
 from . import confine
 
 SUPERVISOR, WATCHER, LOOK = "postern", "postern-watch", "postern-look"
+REHEARSAL = "postern-judge"
 GUARD = "postern-guard"  # before the command of `run` starts
-OURS = (SUPERVISOR, WATCHER, LOOK, GUARD)
+OURS = (SUPERVISOR, WATCHER, LOOK, REHEARSAL, GUARD)
 
 
 def read(pid, file):

@@ -46,7 +46,7 @@ def test_judged_once_and_before(lab, postern_built):
     listen_in(lab.mail)
     move(lab.mail, 20587)
     after = wait_port(running, 20587)
-    assert calls(lab.mail) == [("postern-judge", "20587", "10587")]
+    assert calls(lab.mail) == [(processes.REHEARSAL, "20587", "10587")]
     assert after["counts"]["looks"] - before["counts"]["looks"] in (1, 2)
     postern.all_answer(lab.mail, postern.ports(after))
 
@@ -86,7 +86,7 @@ def test_what_it_finds_wrong_is_said_by_the_look_alone(lab, postern_built):
     move(lab.mail, 20587)
     status = running.wait_for(lambda s: s["outcome"] == "refused", "the refusal")
     assert "no such thing" in status["reason"]
-    assert [name for name, _, _ in calls(lab.mail)] == ["postern-judge", "postern-look"]
+    assert [name for name, _, _ in calls(lab.mail)] == [processes.REHEARSAL, processes.LOOK]
     assert len(running.errors()) == 1 and len(running.lines("no such thing")) == 1
     assert status["counts"]["failures"] == before["counts"]["failures"] + 1
     assert files.differences(state, lab.mail.snapshot(*mailhost.CONFIGURATION)) == []
@@ -101,7 +101,7 @@ def test_one_that_hangs_holds_nothing_up(lab, postern_built):
     listen_in(lab.mail, "grep -q postern-judge /proc/$PPID/comm && exec sleep 600")
     move(lab.mail, 20587)
     wait_port(running, 20587)
-    assert [name for name, _, _ in calls(lab.mail)] == ["postern-judge", "postern-look"]
+    assert [name for name, _, _ in calls(lab.mail)] == [processes.REHEARSAL, processes.LOOK]
     assert running.errors() == []
     wait.until(lambda: processes.children(running.watcher_pid()) == [], "no process to be left")
     assert lab.mail.shell("pgrep -f '^sleep 600$'", check=False).returncode == 1
