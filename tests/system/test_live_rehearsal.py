@@ -33,6 +33,13 @@ def calls(mail):
     return [tuple(line.split()) for line in mail.read(CALLS).splitlines()]
 
 
+def begun(mail):
+    """As postern.begun(); while it judges its own changes, it does not begin to judge another."""
+    running, status = postern.begun(mail)
+    running.wait_quiet()
+    return running, status
+
+
 def move(mail, port):
     mail.configure_postern(postern.conf(postern.twins_at(submission=port)))
 
@@ -42,7 +49,7 @@ def wait_port(running, port):
 
 
 def test_judged_once_and_before(lab, postern_built):
-    running, before = postern.begun(lab.mail)
+    running, before = begun(lab.mail)
     listen_in(lab.mail)
     move(lab.mail, 20587)
     after = wait_port(running, 20587)
@@ -53,7 +60,7 @@ def test_judged_once_and_before(lab, postern_built):
 
 def test_what_changes_after_it_is_judged_anew(lab, postern_built):
     """The verdict is on one plan, and counts for no other."""
-    running, _ = postern.begun(lab.mail)
+    running, _ = begun(lab.mail)
     text = postern.conf(postern.twins_at(submission=20588))
     lab.mail.write("/tmp/next.conf", text)
     listen_in(lab.mail, f"[ -e /tmp/next.conf ] && mv /tmp/next.conf {mailhost.POSTERN_CONF}")
@@ -67,7 +74,7 @@ def test_what_changes_after_it_is_judged_anew(lab, postern_built):
 
 def test_file_that_only_the_plan_includes_changes_after_it(lab, postern_built):
     """Nobody listens to its folder; it was judged in another state."""
-    running, _ = postern.begun(lab.mail)
+    running, _ = begun(lab.mail)
     state = lab.mail.snapshot("/etc/dovecot")
     postern.change_while_judged(lab.mail, "/srv/of-the-plan.conf",
                                 "no_such_setting_at_all = yes\n")
@@ -80,7 +87,7 @@ def test_file_that_only_the_plan_includes_changes_after_it(lab, postern_built):
 
 
 def test_what_it_finds_wrong_is_said_by_the_look_alone(lab, postern_built):
-    running, before = postern.begun(lab.mail)
+    running, before = begun(lab.mail)
     state = lab.mail.snapshot(*mailhost.CONFIGURATION)
     listen_in(lab.mail, "echo 'fatal: no such thing' >&2; exit 1")
     move(lab.mail, 20587)
@@ -97,7 +104,7 @@ def test_what_it_finds_wrong_is_said_by_the_look_alone(lab, postern_built):
 
 def test_one_that_hangs_holds_nothing_up(lab, postern_built):
     """It is ended with what it asked, and the look asks for itself."""
-    running, _ = postern.begun(lab.mail)
+    running, _ = begun(lab.mail)
     listen_in(lab.mail, "grep -q postern-judge /proc/$PPID/comm && exec sleep 600")
     move(lab.mail, 20587)
     wait_port(running, 20587)
@@ -110,7 +117,7 @@ def test_one_that_hangs_holds_nothing_up(lab, postern_built):
 
 def test_another_postern_at_work_is_not_waited_for(lab, postern_built):
     """The look waits for the lock; a rehearsal is not worth it."""
-    running, _ = postern.begun(lab.mail)
+    running, _ = begun(lab.mail)
     listen_in(lab.mail)
     with postern.lock_held(lab.mail):
         move(lab.mail, 20587)
@@ -122,7 +129,7 @@ def test_another_postern_at_work_is_not_waited_for(lab, postern_built):
 
 @pytest.mark.parametrize("release", ["bookworm"], indirect=True)
 def test_ends_at_once_in_the_middle_of_one(lab, postern_built):
-    running, _ = postern.begun(lab.mail)
+    running, _ = begun(lab.mail)
     state = lab.mail.snapshot(*mailhost.CONFIGURATION)
     listen_in(lab.mail, "exec sleep 600")
     move(lab.mail, 20587)
