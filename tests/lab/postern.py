@@ -225,13 +225,11 @@ class Postern:
                     count += sum(line.startswith("inotify ") for line in info)
         return count
 
-    def wait_asleep(self):
-        """It has done what it was woken for: an answer's connection, for one, is closed, too."""
-        wait.until(lambda: processes.state(self.watcher_pid()) == "S",
-                   "the watching process to sleep")
-
     def wait_quiet(self):
-        """Of what it has heard of nothing is left to do: for a while nobody is at work."""
+        """Of what it has heard of nothing is left to do: for a while nobody is at work.
+
+        Whoever has asked it has gone meanwhile, for its side, too.
+        """
         since = time.monotonic()
 
         def is_quiet():

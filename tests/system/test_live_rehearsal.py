@@ -35,9 +35,9 @@ def calls(mail):
 
 def begun(mail):
     """As postern.begun(); while it judges its own changes, it does not begin to judge another."""
-    running, status = postern.begun(mail)
+    running, _ = postern.begun(mail)
     running.wait_quiet()
-    return running, status
+    return running, running.status()
 
 
 def move(mail, port):
@@ -124,7 +124,7 @@ def test_another_postern_at_work_is_not_waited_for(lab, postern_built):
         running.wait_look_at_lock()
         assert calls(lab.mail) == []
     wait_port(running, 20587)
-    assert [name for name, _, _ in calls(lab.mail)] == ["postern-look"]
+    assert [name for name, _, _ in calls(lab.mail)] == [processes.LOOK]
 
 
 @pytest.mark.parametrize("release", ["bookworm"], indirect=True)

@@ -68,7 +68,7 @@ def wait_back(p):
 
 def holdings(p):
     """What would grow if something were forgotten at each restart."""
-    p.wait_asleep()
+    p.wait_quiet()
     # An open file by its name, a pipe or socket by its kind.
     kinds = sorted(name.split(":")[0] for name in p.descriptors())
     children = [len(processes.children(pid)) for pid in (p.watcher_pid(), p.process.pid)]

@@ -68,7 +68,7 @@ def test_mail_container_is_replaced(pod_lab):
         assert status["root"] == pod_lab.mail_root() != old
         postern.all_answer(pod_lab.mail)
         # What it holds open is the same, and nothing of the old container.
-        p.wait_asleep()
+        p.wait_quiet()
         now = sorted(re.sub(r"\d+", "N", name) for name in p.descriptors()), p.watches()
         assert held in (None, now)
         held = now
