@@ -56,8 +56,8 @@ class Plan:
         with open(PLAN, "r+b") as file:
             self._shared = mmap.mmap(file.fileno(), PLAN_BYTES)
 
-    def arm(self, n, depth=0, more=0, name=b""):
-        head = PLAN_HEAD.pack(1, depth, n, more, 0, 0, 0, 0, 0, name)
+    def arm(self, n, depth=0, more=0, name=""):
+        head = PLAN_HEAD.pack(1, depth, n, more, 0, 0, 0, 0, 0, name.encode())
         self._shared[:] = head.ljust(PLAN_BYTES, b"\0")
 
     def disarm(self):
@@ -149,13 +149,12 @@ class Command:
 
 class Run(looks.Watcher):
     """`run` with a command that does nothing; one of its processes lacks memory."""
-    ROLES = {"look": (2, b"postern-look"), "rehearsal": (2, b"postern-judge"),
-             "watcher": (1, b"postern-watch"), "first-guard": (1, b"postern-guard"),
-             "supervisor": (0, b"")}
+    ROLES = {"look": (2, looks.LOOK), "rehearsal": (2, looks.REHEARSAL),
+             "watcher": (1, looks.WATCHER), "first-guard": (1, "postern-guard"),
+             "supervisor": (0, "")}
 
     def __init__(self, job, plan):
-        # A life rehearses, too.
-        super().__init__(job, rehearses=job["scene"] != "look")
+        super().__init__(job)
         self.plan = plan
         self.depth, self.name = self.ROLES[job["scene"]]
 
@@ -177,7 +176,7 @@ class Run(looks.Watcher):
             raise trial.Wrong(f"it does not end: {self.said()[-3000:]}") from None
 
     def pid(self):
-        return next(iter(looks.children(self.process.pid, "postern-watch")), None)
+        return next(iter(looks.children(self.process.pid, looks.WATCHER)), None)
 
     def said(self):
         with open(looks.OUTPUT, encoding="utf-8", errors="replace") as output:
@@ -256,9 +255,28 @@ class Look(Run):
         self.begin_process()
         self.wait_for(0)
         self.swap()  # the first look has more to do
+        self.wait_quiet()
         self.plan.arm(0, self.depth, name=self.name)
-        self.swap()
+        self.change()
+        self.wait_for(self.at)
         return self.plan.ways(self.depth)
+
+    def change(self):
+        """Who has been told to look at all does not rehearse: then the look judges for itself."""
+        if self.name == looks.LOOK:
+            self.hang_up()
+            self.wait_asleep()
+        super().change()
+
+    def wait_asleep(self):
+        """It has heard; a signal makes it runnable before kill(2) is over."""
+        watcher = self.pid()
+        deadline = time.monotonic() + looks.LIMIT_S
+        while watcher and time.monotonic() < deadline:
+            with open(f"/proc/{watcher}/stat", encoding="ascii") as file:
+                if file.read().rpartition(")")[2].split()[0] == "S":
+                    return
+        raise trial.Wrong(f"the watcher does not sleep: {self.output()}")
 
     def end(self):
         if self.process.poll() is not None:
@@ -268,6 +286,7 @@ class Look(Run):
             raise trial.Wrong(f"it ended with {status}: {self.output()}")
 
     def try_point(self, n, rest_too):
+        self.wait_quiet()
         self.plan.arm(n, self.depth, ALL * rest_too, self.name)
         self.change()
         deadline = time.monotonic() + looks.LIMIT_S
@@ -310,7 +329,10 @@ def subject_of(job, plan):
 
 
 def chosen_points(ways, job):
-    """Of all allocations: those of the job's share; first one of each way to them, or no others."""
+    """Of all allocations: those of the job's share; first one of each way to them.
+
+    No more than `thin` of each, if that is given.
+    """
     share, shares = job["share"]
     first, rest, seen = [], [], {}
     for n, way in enumerate(ways, start=1):
@@ -332,7 +354,10 @@ def main():
     result = {"scene": job["scene"], "argv": job.get("argv"), "faults": [], "tried": 0,
               "missed": 0, "failed_runs": 0}
     try:
-        points = chosen_points(subject.begin(), job)
+        ways = subject.begin()
+        if not ways:
+            raise trial.Wrong("nobody allocates anything")
+        points = chosen_points(ways, job)
         result["points"] = len(points)
         over = time.monotonic() + (job["budget_s"] or float("inf"))
         for n, rest_too in points:

@@ -45,7 +45,7 @@ static void print_file(FILE *log, pid_t pid, int64_t fd)
 	fprintf(log, " <%s>", target);
 }
 
-/* Which of a call's arguments are names of files; bits. */
+/* Which of a call's arguments are texts: names of files, or its own; bits. */
 static unsigned names_of(uint64_t nr)
 {
 	static const struct {

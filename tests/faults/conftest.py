@@ -24,10 +24,10 @@ def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="every point, however long it takes")
     parser.addoption("--seed", type=int, default=int(time.time()), help="of the order of points")
     parser.addoption("--thin", type=int, default=0,
-                     help="with --all: so many at most of the same fault at the same file, or of the "
+                     help="so many at most of the same fault at the same file, or of the "
                           "allocations that the program comes to on the same way")
     parser.addoption("--shares", type=int, default=1,
-                     help="with --all: each test's points are tried in so many mail hosts")
+                     help="each test's points are tried in so many mail hosts")
 
 
 def pytest_generate_tests(metafunc):
@@ -72,33 +72,32 @@ def live_mail(release):
 class Effort:
     """How much is tried, and what is said of it."""
 
-    # What part of the points may be missed; a look that comes after its rehearsal has less to do.
-    MISSED, MISSED_OF_A_LOOK = 1 / 3, 3 / 4
+    MISSED = 1 / 3  # what part of the points may be
 
     def __init__(self, config, share, said):
         self.all = config.getoption("all")
         self.seed = config.getoption("seed")
         self._say = said
         self._thin = config.getoption("thin")
-        self._share = share, config.getoption("shares")
+        self.share = share, config.getoption("shares")
 
     def of(self, budget_s):
         """What a trial needs to know of it; the time counts where not all is tried."""
         return {"seed": self.seed, "budget_s": 0 if self.all else budget_s, "thin": self._thin,
-                "share": self._share}
+                "share": self.share}
 
-    def check(self, result, what, missed_most=MISSED):
+    def check(self, result, what):
         said = (f"{what}: {result['tried']} of {result.get('points', 0)} points tried, "
                 f"{result['tried'] - result['missed']} faults had "
                 f"(seed {self.seed}, {result['took_s']} s)")
         self._say(said)
         assert result["faults"] == [], f"{said}\n" + "\n\n".join(result["faults"][:10])
-        if self._share[1] > 1 and result.get("points") == 0:
+        if self.share[1] > 1 and result.get("points") == 0:
             return  # of few points a share may have none
         assert result["tried"] > 0, said
         # A process may make a call less than the time before, the more so beside others; and a few
         # points are a small sample.
-        assert result["missed"] <= max(4, result["tried"] * missed_most), result
+        assert result["missed"] <= max(4, result["tried"] * self.MISSED), result
         assert result["missed"] < result["tried"], result
 
 

@@ -78,8 +78,8 @@ LOOK_PORTS = ({"submission": 10587, "imap": 10143}, {"submission": 20587, "imap"
 def looks(mail, process, kills, effort, least=10):
     """The points of a look of a running watcher, or of a rehearsal."""
     confs = [postern.conf("resync = 0\n" + postern.twins_at(**ports)) for ports in LOOK_PORTS]
-    return _run(mail, "looks.py", process=process, kills=kills, least=least, command=command(), confs=confs,
-                ports=LOOK_PORTS, **effort)
+    return _run(mail, "looks.py", process=process, kills=kills, least=least, command=command(),
+                confs=confs, ports=LOOK_PORTS, **effort)
 
 
 # Commands, and whether they change files; the scene says what is there when they begin.

@@ -5,8 +5,10 @@
 
 postern.conf is changed back and forth, and each time the look that is to put it in force, or its
 rehearsal, is killed at another call, or one of its calls fails.  The watcher has to recover by
-itself: what it waits for in the meantime passes quickly (callfault --hurry).  Prints one JSON object.
+itself: what it waits for in the meantime passes quickly (callfault --hurry).  Prints one JSON
+object.
 """
+import contextlib
 import json
 import os
 import random
@@ -24,9 +26,9 @@ import trial  # noqa: E402
 STATUS = "/run/postern/status.sock"
 OUTPUT = "/faults/watch-output"
 LIMIT_S = 60
-LOOK, REHEARSAL = "postern-look", "postern-judge"
-QUIET_S = 0.3  # more than it waits for another change
-WORTH = 2 / 3  # what part of the longest one's calls: who finds nothing to do makes fewer
+WATCHER, LOOK, REHEARSAL = "postern-watch", "postern-look", "postern-judge"
+QUIET_S = 0.3  # more than it waits after a change
+JUDGED = "/run/postern/judge"  # is there, or emptied, where something is to do
 ACTIONS = {"errno": 1, "done": 2, "short": 3, "before": 4, "after": 5, "amid": 6}
 
 
@@ -46,16 +48,16 @@ def status():
 
 
 def children(pid, named=None):
-    """Of a process; none of one that has ended."""
+    """Of a process; none of one that has ended, or is None."""
     found = []
-    try:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            for child in file.read().split():
-                with open(f"/proc/{child}/comm", encoding="ascii") as name:
-                    if named in (None, name.read().strip()):
-                        found.append(int(child))
-    except (FileNotFoundError, ProcessLookupError):
-        pass
+            every = file.read().split()
+        for child in every:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+                    open(f"/proc/{child}/comm", encoding="ascii") as name:
+                if named in (None, name.read().strip()):
+                    found.append(int(child))
     return found
 
 
@@ -63,9 +65,8 @@ class Watcher:
     every_s = 0.01
     limit_s = LIMIT_S
 
-    def __init__(self, job, rehearses=False):
+    def __init__(self, job):
         self.job = job
-        self.rehearses = rehearses
         self.files = trial.Files(trial.Scene.folders)
         self.states = [None, None]  # of the files, by configuration
         self.judge = trial.Scene(job["command"]).judge
@@ -129,7 +130,7 @@ class Watcher:
             raise trial.Wrong(f"the files are not as they were for it: {different}")
 
     def hang_up(self):
-        """Whoever waits to try again does so at once."""
+        """Whoever waits to try again does so at once; none that has ended."""
         watcher = self.pid()
         if watcher:
             os.kill(watcher, signal.SIGHUP)
@@ -138,27 +139,22 @@ class Watcher:
         return bool(children(self.pid(), LOOK))
 
     def wait_quiet(self):
+        """It has looked at what it has changed itself, which it judges, too."""
         quiet_since = now = time.monotonic()
         deadline = now + LIMIT_S
-        while now < min(quiet_since + QUIET_S, deadline):
+        while now < quiet_since + QUIET_S:
+            if now > deadline:
+                raise trial.Wrong(f"it is always at work: {self.output()}")
             if self.looks() or children(self.pid(), REHEARSAL):
                 quiet_since = now
             time.sleep(0.01)
             now = time.monotonic()
 
     def change(self):
-        """While it looks at what it has changed itself, it does not rehearse another change.
-
-        Who is told to look at all does not either: then the look judges for itself.  Where waits
-        pass quickly, that look may be over before the change.
-        """
-        if self.rehearses:
-            self.wait_quiet()
-        else:
-            self.hang_up()
         self.write_conf(1 - self.at)
 
     def swap(self):
+        self.wait_quiet()
         self.change()
         self.wait_for(self.at)
 
@@ -177,8 +173,10 @@ class Watcher:
         return hit > 0
 
     def try_point(self, point, pid):
+        self.wait_quiet()
         self.arm(point)
-        self.swap()
+        self.change()
+        self.wait_for(self.at)
         hit = self.disarm()
         if self.pid() != pid:
             raise trial.Wrong(f"the watcher is another one: {self.output()}")
@@ -192,27 +190,29 @@ class Watcher:
 
 
 def calls_of(name):
-    """The calls of the last process of that name that had something to do."""
+    """The calls of a process of that name that had something to do: of the one with the fewest.
+
+    A look that comes after its rehearsal does not judge; where waits pass quickly, some may have to.
+    """
     by_process = {}
     for call in faults.read_calls(trial.LOG):
         by_process.setdefault(call.process, []).append(call)
-    named = [calls for _, calls in sorted(by_process.items())
-             if any(c.name == "prctl" and f'"{name}"' in c.rest for c in calls)]
-    most = max(map(len, named))
-    return [calls for calls in named if len(calls) > most * WORTH][-1]
+    return min((calls for calls in by_process.values()
+                if any(c.name == "prctl" and f'"{name}"' in c.rest for c in calls)
+                and any(JUDGED in c.rest for c in calls)), key=len)
 
 
 def main():
     with open(sys.argv[1], encoding="ascii") as file:
         job = json.load(file)
-    watcher = Watcher(job, rehearses=job["process"] == REHEARSAL)
+    watcher = Watcher(job)
     start = time.monotonic()
-    result = {"scene": "look", "kills": job["kills"], "faults": [], "tried": 0, "missed": 0,
+    result = {"scene": job["process"], "kills": job["kills"], "faults": [], "tried": 0, "missed": 0,
               "kinds": {}}
     watcher.start("--log", trial.LOG)
     try:
-        watcher.swap()
-        watcher.swap()
+        for _ in range(3):
+            watcher.swap()
         watcher.stop()
         calls = calls_of(job["process"])
         watcher.start()

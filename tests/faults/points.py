@@ -79,6 +79,7 @@ _DONE = {"close": ("EIO", "EINTR"), "fsync": ("EIO",)}
 _MOVES = {"read", "write", "pread64", "recvfrom", "sendto"}
 _O_CREAT = 0o100
 
+_NUMBER = re.compile(r"(?<=\.postern-new\.)[0-9a-f]{16}|\d+")
 _LINE = re.compile(r"(\d+) (\d+) (\S+) (\S+) = (-?\d+)(.*)")
 
 
@@ -92,8 +93,8 @@ class Call(NamedTuple):
 
     @property
     def place(self):
-        """What it is done to, whatever numbers are in there."""
-        return re.sub(r"\d+", "N", re.sub(r" \S+$", "", self.rest))
+        """What it is done to, whatever numbers are in there, or in a temporary file's name."""
+        return _NUMBER.sub("N", re.sub(r" \S+$", "", self.rest))
 
     @property
     def is_of_messages(self):

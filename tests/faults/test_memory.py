@@ -56,8 +56,10 @@ def test_with_little_memory_it_says_so(idle_mail, effort):
     networks = [f"10.{n // 256}.{n % 256}.0/24" for n in range(NETWORKS)]
     idle_mail.write(LONG_CONF, postern.conf(networks=networks))
     command = harness.command(LONG_CONF) + ["check"]
+    part, parts = effort.share
     steps = STEPS_KB[not effort.all]
-    ends = _ends(idle_mail, command, enough + effort.seed % steps, enough + RANGE_KB, steps)
+    first = enough + effort.seed % steps + part * steps
+    ends = _ends(idle_mail, command, first, enough + RANGE_KB, steps * parts)
     assert set(ends) <= {0, 1, 2}, {status: runs[-1] for status, runs in ends.items()}
     assert 0 in ends and len(ends) > 1, "the range does not reach from too little to enough"
     plain = idle_mail.run(command).stdout

@@ -21,7 +21,7 @@ def recorded(mail, *argv):
     return points.read_calls(mail.path("/run/faults-log"))
 
 
-def test_an_apply_is_on_disk_before_a_server_is_told(live_mail, effort):
+def test_an_apply_is_on_disk_before_a_server_is_told(live_mail):
     for argv, written in ((["patch"], {MASTER_CF, MAIN_CF, DROP_IN}),
                           (["revert"], {MASTER_CF, MAIN_CF})):
         run = power.replay(recorded(live_mail, *argv))
