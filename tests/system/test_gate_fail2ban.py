@@ -45,11 +45,13 @@ def addresses():
     return [f"198.18.{i // 200}.{i % 200 + 1}" for i in range(TIMES)]
 
 
-def ban_all(mail, failures):
+def ban_all(mail, stop, failures):
     """Fail2ban answers when it has noted the addresses; its thread runs nft later."""
     try:
         all_of_them = addresses()
         for i in range(0, TIMES, BATCH):
+            if stop.is_set():
+                return
             mail.run(["fail2ban-client", "set", JAIL, "banip", *all_of_them[i:i + BATCH]])
             wait.until(lambda end=i + BATCH: len(banned(mail)) >= end,
                        f"{i + BATCH} bans to be in force", within=wait.slowed(300), every=0.05)
@@ -83,14 +85,17 @@ def test_neither_loses_a_rule(idle_lab, postern_built):
     wait.until(lambda: mail.run(["fail2ban-client", "ping"], check=False).returncode == 0,
                lambda: f"Fail2ban to start: {server.output}")
     failures, stop = [], threading.Event()
-    threads = [threading.Thread(target=ban_all, args=(mail, failures)),
+    threads = [threading.Thread(target=ban_all, args=(mail, stop, failures)),
                threading.Thread(target=watch, args=(mail, stop, failures))]
     for thread in threads:
         thread.start()
-    done = mail.shell(CHANGES, check=False, timeout=wait.slowed(400))
-    threads[0].join()
-    stop.set()
-    threads[1].join()
+    try:
+        done = mail.shell(CHANGES, check=False, timeout=wait.slowed(400))
+        threads[0].join()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert not failures, failures[0]
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stderr.count("gate: only trusted networks") == TIMES
