@@ -21,6 +21,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import looks  # noqa: E402  (the path above comes first)
 import trial  # noqa: E402
+from lab import processes, wait  # noqa: E402
 
 PROGRAM = "/faults/postern_alloc"
 PLAN = "/run/faults-plan"
@@ -149,8 +150,8 @@ class Command:
 
 class Run(looks.Watcher):
     """`run` with a command that does nothing; one of its processes lacks memory."""
-    ROLES = {"look": (2, looks.LOOK), "rehearsal": (2, looks.REHEARSAL),
-             "watcher": (1, looks.WATCHER), "first-guard": (1, "postern-guard"),
+    ROLES = {"look": (2, processes.LOOK), "rehearsal": (2, processes.REHEARSAL),
+             "watcher": (1, processes.WATCHER), "first-guard": (1, processes.GUARD),
              "supervisor": (0, "")}
 
     def __init__(self, job, plan):
@@ -176,7 +177,7 @@ class Run(looks.Watcher):
             raise trial.Wrong(f"it does not end: {self.said()[-3000:]}") from None
 
     def pid(self):
-        return next(iter(looks.children(self.process.pid, looks.WATCHER)), None)
+        return processes.child_of(self.process.pid, processes.WATCHER)
 
     def said(self):
         with open(looks.OUTPUT, encoding="utf-8", errors="replace") as output:
@@ -225,7 +226,7 @@ class Life(Run):
                     not trial.greets(port, trial.PROXY_LOCAL, self.every_s):
                 if self.is_short:
                     self.hang_up()
-        while self.looks() and time.monotonic() < deadline:
+        while processes.look_of(self.pid()) and time.monotonic() < deadline:
             time.sleep(0.01)
         super().wait_for(which)
 
@@ -255,28 +256,17 @@ class Look(Run):
         self.begin_process()
         self.wait_for(0)
         self.swap()  # the first look has more to do
-        self.wait_quiet()
-        self.plan.arm(0, self.depth, name=self.name)
-        self.change()
-        self.wait_for(self.at)
+        self.swap(lambda: self.plan.arm(0, self.depth, name=self.name))
         return self.plan.ways(self.depth)
 
-    def change(self):
+    def change(self, arm=lambda: None):
         """Who has been told to look at all does not rehearse: then the look judges for itself."""
-        if self.name == looks.LOOK:
+        def arm_and_tell():
+            arm()
             self.hang_up()
-            self.wait_asleep()
-        super().change()
-
-    def wait_asleep(self):
-        """It has heard; a signal makes it runnable before kill(2) is over."""
-        watcher = self.pid()
-        deadline = time.monotonic() + looks.LIMIT_S
-        while watcher and time.monotonic() < deadline:
-            with open(f"/proc/{watcher}/stat", encoding="ascii") as file:
-                if file.read().rpartition(")")[2].split()[0] == "S":
-                    return
-        raise trial.Wrong(f"the watcher does not sleep: {self.output()}")
+            # A signal makes it runnable before kill(2) is over; when it sleeps again it has heard.
+            wait.until(lambda: processes.state(self.pid()) == "S", "the watcher to sleep")
+        super().change(arm_and_tell if self.name == processes.LOOK else arm)
 
     def end(self):
         if self.process.poll() is not None:
@@ -286,9 +276,7 @@ class Look(Run):
             raise trial.Wrong(f"it ended with {status}: {self.output()}")
 
     def try_point(self, n, rest_too):
-        self.wait_quiet()
-        self.plan.arm(n, self.depth, ALL * rest_too, self.name)
-        self.change()
+        self.change(lambda: self.plan.arm(n, self.depth, ALL * rest_too, self.name))
         deadline = time.monotonic() + looks.LIMIT_S
         # Not to wait for the next try's time: whoever is told of a change looks at once.
         while self.plan_is_armed() and time.monotonic() < deadline and not self.is_in_force():

@@ -45,8 +45,8 @@ static void print_file(FILE *log, pid_t pid, int64_t fd)
 	fprintf(log, " <%s>", target);
 }
 
-/* Which of a call's arguments are texts: names of files, or its own; bits. */
-static unsigned names_of(uint64_t nr)
+/* Which of a call's arguments are texts: names, of files and of the process itself; bits. */
+static unsigned texts_of(uint64_t nr)
 {
 	static const struct {
 		long nr;
@@ -78,7 +78,7 @@ void callfault_log_call(FILE *log, const struct task *task, int64_t result)
 {
 	const uint64_t *args = task->entry.entry.args;
 	const uint64_t nr = task->entry.entry.nr;
-	const unsigned names = names_of(nr);
+	const unsigned texts = texts_of(nr);
 	bool opens = nr == SYS_openat || nr == SYS_openat2;
 
 	fprintf(log, "%d %u %s %" PRIx64 " = %" PRId64, task->number, task->n,
@@ -88,9 +88,9 @@ void callfault_log_call(FILE *log, const struct task *task, int64_t result)
 	    args[0] < 4096)
 		print_file(log, task->pid, (int64_t)args[0]);
 	for (int i = 0; i < 4; i++) {
-		if (i == 3 && names & 8) /* in which folder the second name is */
+		if (i == 3 && texts & 8) /* in which folder the second name is */
 			print_file(log, task->pid, (int64_t)args[2]);
-		if (names & 1U << i)
+		if (texts & 1U << i)
 			print_text(log, task->pid, args[i]);
 	}
 	fprintf(log, " %" PRIx64 "\n", args[2]);

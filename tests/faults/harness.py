@@ -19,6 +19,8 @@ LIMIT_S = 8 * 3600  # of one scene's trials, all of them
 # Of the kinds of faults, with running servers and little time: the others are had without them.
 LIVE_FIRST = 12
 PROGRAMS = ("mail_state.py", "trial.py", "points.py", "looks.py", "allocations.py")
+# What they need of the lab's: see prepare().
+OF_THE_LAB = ("confine.py", "processes.py", "wait.py")
 LIVE_SCENES = ("live-patch", "live-revert")
 FILE_SCENES = ("patch", "revert", "in-place", "install")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-static"]
@@ -55,8 +57,10 @@ def prepare(mail):
     """Everything that a trial needs in the mail host."""
     mail.copy_in(callfault(), f"{INSIDE}/callfault")
     for name in PROGRAMS:
-        with open(os.path.join(HERE, name), encoding="ascii") as program:
-            mail.write(f"{INSIDE}/{name}", program.read())
+        mail.copy_in(os.path.join(HERE, name), f"{INSIDE}/{name}")
+    mail.write(f"{INSIDE}/lab/__init__.py", "")
+    for name in OF_THE_LAB:
+        mail.copy_in(os.path.join(os.path.dirname(HERE), "lab", name), f"{INSIDE}/lab/{name}")
     for name, text in OVERRIDES.items():
         mail.write(f"/tmp/docker-mailserver/{name}", text)
 

@@ -8,7 +8,6 @@ rehearsal, is killed at another call, or one of its calls fails.  The watcher ha
 itself: what it waits for in the meantime passes quickly (callfault --hurry).  Prints one JSON
 object.
 """
-import contextlib
 import json
 import os
 import random
@@ -22,13 +21,12 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import points as faults  # noqa: E402  (the path above comes first)
 import trial  # noqa: E402
+from lab import processes, wait  # noqa: E402
 
 STATUS = "/run/postern/status.sock"
 OUTPUT = "/faults/watch-output"
 LIMIT_S = 60
-WATCHER, LOOK, REHEARSAL = "postern-watch", "postern-look", "postern-judge"
-QUIET_S = 0.3  # more than it waits after a change
-JUDGED = "/run/postern/judge"  # is there, or emptied, where something is to do
+JUDGE = "/run/postern/judge"  # who has something to do writes there, or empties it
 ACTIONS = {"errno": 1, "done": 2, "short": 3, "before": 4, "after": 5, "amid": 6}
 
 
@@ -45,20 +43,6 @@ def status():
         return json.loads(text.partition(b"\r\n\r\n")[2])
     except (OSError, ValueError):
         return None
-
-
-def children(pid, named=None):
-    """Of a process; none of one that has ended, or is None."""
-    found = []
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            every = file.read().split()
-        for child in every:
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
-                    open(f"/proc/{child}/comm", encoding="ascii") as name:
-                if named in (None, name.read().strip()):
-                    found.append(int(child))
-    return found
 
 
 class Watcher:
@@ -89,7 +73,7 @@ class Watcher:
         return self.process.wait(LIMIT_S)
 
     def pid(self):
-        return next(iter(children(self.process.pid)), None)
+        return next(iter(processes.children(self.process.pid)), None)
 
     def output(self):
         with open(OUTPUT, encoding="utf-8", errors="replace") as file:
@@ -130,40 +114,30 @@ class Watcher:
             raise trial.Wrong(f"the files are not as they were for it: {different}")
 
     def hang_up(self):
-        """Whoever waits to try again does so at once; none that has ended."""
+        """It tries again at once what it would wait for, if it has not ended."""
         watcher = self.pid()
         if watcher:
             os.kill(watcher, signal.SIGHUP)
 
-    def looks(self):
-        return bool(children(self.pid(), LOOK))
-
-    def wait_quiet(self):
-        """It has looked at what it has changed itself, which it judges, too."""
-        quiet_since = now = time.monotonic()
-        deadline = now + LIMIT_S
-        while now < quiet_since + QUIET_S:
-            if now > deadline:
-                raise trial.Wrong(f"it is always at work: {self.output()}")
-            if self.looks() or children(self.pid(), REHEARSAL):
-                quiet_since = now
-            time.sleep(0.01)
-            now = time.monotonic()
-
-    def change(self):
+    def change(self, arm=lambda: None):
+        """What is armed is for this change: it has looked at its own, which it judges, too."""
+        try:
+            processes.wait_quiet(self.pid)
+            arm()
+        except wait.TooLate as late:
+            raise trial.Wrong(f"{late}: {self.output()}") from None
         self.write_conf(1 - self.at)
 
-    def swap(self):
-        self.wait_quiet()
-        self.change()
+    def swap(self, arm=lambda: None):
+        self.change(arm)
         self.wait_for(self.at)
 
     def arm(self, point):
         name, _, code = point.action.partition(":")
         with open(trial.CONTROL, "r+b") as control:
             control.write(struct.pack("8iq16s16s32s", 1, 0, point.call.number, ACTIONS[name],
-                                      int(code or 0), 0, 0, 0, 0, b"", self.job["process"].encode(),
-                                      point.call.name.encode()))
+                                      int(code or 0), 0, 0, 0, 0, b"",
+                                      self.job["process"].encode(), point.call.name.encode()))
 
     def disarm(self):
         """Whether the fault was had."""
@@ -173,10 +147,7 @@ class Watcher:
         return hit > 0
 
     def try_point(self, point, pid):
-        self.wait_quiet()
-        self.arm(point)
-        self.change()
-        self.wait_for(self.at)
+        self.swap(lambda: self.arm(point))
         hit = self.disarm()
         if self.pid() != pid:
             raise trial.Wrong(f"the watcher is another one: {self.output()}")
@@ -199,7 +170,7 @@ def calls_of(name):
         by_process.setdefault(call.process, []).append(call)
     return min((calls for calls in by_process.values()
                 if any(c.name == "prctl" and f'"{name}"' in c.rest for c in calls)
-                and any(JUDGED in c.rest for c in calls)), key=len)
+                and any(JUDGE in c.rest for c in calls)), key=len)
 
 
 def main():

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import socket
-import time
 
 from . import kubelet, mail_clients, mail_config, mailhost, processes, proxy_client, wait
 
@@ -16,8 +15,6 @@ RUN = ("run", "--", "sleep", "infinity")
 WATCH = ("--root", "/", "watch")
 SOCKET = "/run/postern/status.sock"
 LOCK = "/run/postern/lock"
-# More than it waits after a change before it begins, with a rehearsal or a look.
-QUIET_S = wait.slowed(0.3)
 OVERRIDES = "/tmp/docker-mailserver"
 # Whom the twins are told of.
 CLIENT_ADDRESS = "198.51.100.9"
@@ -226,19 +223,7 @@ class Postern:
         return count
 
     def wait_quiet(self):
-        """Of what it has heard of nothing is left to do: for a while nobody is at work.
-
-        Whoever has asked it has gone meanwhile, for its side, too.
-        """
-        since = time.monotonic()
-
-        def is_quiet():
-            nonlocal since
-            now = time.monotonic()
-            if processes.children(self.watcher_pid()):
-                since = now
-            return now - since > QUIET_S
-        wait.until(is_quiet, "nobody to be at work")
+        processes.wait_quiet(self.watcher_pid)
 
     # -- over HTTP
 

@@ -4,12 +4,14 @@ import contextlib
 import os
 import signal
 
-from . import confine
+from . import confine, wait
 
 SUPERVISOR, WATCHER, LOOK = "postern", "postern-watch", "postern-look"
 REHEARSAL = "postern-judge"
 GUARD = "postern-guard"  # before the command of `run` starts
 OURS = (SUPERVISOR, WATCHER, LOOK, REHEARSAL, GUARD)
+# More than a watcher waits after a change before it begins, with a rehearsal or a look.
+QUIET_S = wait.slowed(0.3)
 
 
 def read(pid, file):
@@ -109,6 +111,14 @@ def child_of(pid, named):
 def look_of(watcher):
     """The look that runs, if one does."""
     return child_of(watcher, LOOK)
+
+
+def wait_quiet(watcher):
+    """Until it, a function tells which, has nothing left to do of what it has heard of.
+
+    Whoever has asked it has gone meanwhile, for its side, too.
+    """
+    wait.until_lasting(lambda: not children(watcher()), QUIET_S, "nobody to be at work")
 
 
 def with_mounts_of(pid):

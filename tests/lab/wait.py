@@ -35,3 +35,16 @@ def until(probe, what, within=LIMIT_S, every=0.01, passing=()):
         if time.monotonic() >= deadline:
             raise TooLate(f"waited {within:g} s for {what() if callable(what) else what}")
         time.sleep(every)
+
+
+def until_lasting(probe, seconds, what):
+    """Until it has been true for so long, whenever it was called."""
+    since = time.monotonic()
+
+    def lasts():
+        nonlocal since
+        now = time.monotonic()
+        if not probe():
+            since = now
+        return now - since > seconds
+    until(lasts, what)

@@ -105,7 +105,7 @@ def test_what_it_finds_wrong_is_said_by_the_look_alone(lab, postern_built):
 def test_one_that_hangs_holds_nothing_up(lab, postern_built):
     """It is ended with what it asked, and the look asks for itself."""
     running, _ = begun(lab.mail)
-    listen_in(lab.mail, "grep -q postern-judge /proc/$PPID/comm && exec sleep 600")
+    listen_in(lab.mail, f"grep -q {processes.REHEARSAL} /proc/$PPID/comm && exec sleep 600")
     move(lab.mail, 20587)
     wait_port(running, 20587)
     assert [name for name, _, _ in calls(lab.mail)] == [processes.REHEARSAL, processes.LOOK]
