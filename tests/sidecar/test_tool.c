@@ -304,11 +304,16 @@ static void linger_in_a_tool(void *ctx)
 	const struct sandbox *s = ctx;
 	static const char *const argv[] = { "sh", "-c", "echo $$ >/pid; while :; do :; done",
 					    NULL };
+	struct stat st = { 0 };
 	struct tool tool;
 
 	assert_int_equal(tool_start(&s->root, argv, &tool, NULL), 0);
-	while (access(sandbox_path(s, "/pid"), F_OK) < 0)
+	/* The file is there before the number is in it. */
+	for (long end = sandbox_now_ms() + 10000; st.st_size == 0;) {
+		assert_true(sandbox_now_ms() < end);
 		usleep(1000);
+		(void)stat(sandbox_path(s, "/pid"), &st);
+	}
 	sandbox_ready();
 	pause();
 }

@@ -173,8 +173,9 @@ def test_run_confines_itself_and_not_its_command(lab, postern_built):
     assert_is_free(processes.status(child), GIVEN)
     mark = mail.log.mark()
     mail.write("/tmp/go", "")
-    wait.until(lambda: mail.exists("/tmp/ended"), "the message to be taken")
-    assert mail.read("/tmp/ended") == "0\n", mail.read("/tmp/said")
+    ended = wait.until(lambda: mail.exists("/tmp/ended") and mail.read("/tmp/ended"),
+                       "the message to be taken")
+    assert ended == "0\n", mail.read("/tmp/said")
     mail.log.wait_for(rf"postfix/pickup\[\d+\]: \w+: uid={NOBODY} ", mark)
     assert_is_free(dict(line.split(":\t", 1) for line in mail.read("/tmp/child").splitlines()),
                    GIVEN)
