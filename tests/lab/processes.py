@@ -133,6 +133,18 @@ def with_mounts_of(pid):
     return found
 
 
+@contextlib.contextmanager
+def stopped(pid):
+    """nsenter(1) stops with what it has started, and goes on by itself alone."""
+    parent = int(status(pid)["PPid"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in (pid, parent):
+            os.kill(each, signal.SIGCONT)
+
+
 def kill_all(pids, number=signal.SIGKILL):
     """Those that are there still."""
     for pid in pids:

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The gate: nobody but the trusted networks and the host itself reaches a twin."""
-import os
 import select
 import signal
 
 import pytest
 
-from lab import gate, host, mailhost, postern, proxy_client, wait
+from lab import gate, host, mailhost, postern, processes, proxy_client, wait
 
 TWINS = mailhost.TWIN_PORTS
 PORTS = set(TWINS.values())
@@ -306,11 +305,9 @@ def test_a_server_that_is_refused_stays_guarded(lab, postern_built):
     running.wait_for(lambda s: s["outcome"] == "refused" and s["uses_last_good"], "the refusal")
     mail.shell("echo 'inet_protocols = ipv5' >> /etc/postfix/main.cf")
     running.look_at_all()
-    watcher = running.watcher_pid()
-    os.kill(watcher, signal.SIGSTOP)  # both at once
-    # A twin that would close, if Postfix took it, and something to do about Dovecot.
-    mail.shell(f"postconf -MX submission/inet; rm {mailhost.DROP_IN}")
-    os.kill(watcher, signal.SIGCONT)
+    with processes.stopped(running.watcher_pid()):  # both at once
+        # A twin that would close, if Postfix took it, and something to do about Dovecot.
+        mail.shell(f"postconf -MX submission/inet; rm {mailhost.DROP_IN}")
     wait.until(lambda: mail.exists(mailhost.DROP_IN), "Dovecot's file")
     running.look_at_all()
     assert 10587 in mail.listening_ports()

@@ -307,9 +307,7 @@ def test_a_file_at_the_sockets_path_stays(lab, postern_built):
 def test_a_second_watch_beside_one_that_hangs(lab, postern_built):
     """It starts all the same, and leaves the socket to the other."""
     running, _ = postern.begun(lab.mail)
-    watcher = running.watcher_pid()
-    os.kill(watcher, signal.SIGSTOP)
-    try:
+    with processes.stopped(running.watcher_pid()):
         others = lab.mail.spawn(["python3", "-c", f"""
 import socket, time
 held = []
@@ -326,8 +324,6 @@ while True:
         wait.until(lambda: "full" in others.output, "no room for another")
         second = postern.Postern(lab.mail, postern.WATCH).start()
         second.wait_line("another postern serves there", within=10)
-    finally:
-        os.kill(watcher, signal.SIGCONT)
     assert running.wait_current()
 
 

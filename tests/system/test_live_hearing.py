@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from lab import mailhost, postern, wait
+from lab import mailhost, postern, processes, wait
 
 TWINS = mailhost.TWIN_PORTS
 MOVED = {**TWINS, "imap": 20143}
@@ -76,9 +76,14 @@ def test_folder_whose_server_has_died_is_tried_again(lab, remote, postern_built)
     status = running.wait_for(lambda s: s["outcome"] not in ("current", "waiting"), "the failure")
     assert status["outcome"] == "failed" and postern.OVERRIDES in status["reason"], status
     assert mail_name(lab.mail) == "first" and status["ready"]
-    lab.mail.shell(f"umount -l {postern.OVERRIDES}")
-    lab.mail.write(f"{remote}/postfix-main.cf", "mail_name = second\n")
-    mount_remote(lab)
+    watcher = running.watcher_pid()
+    # Nothing is wrong with the bare folder, and nobody says when one is mounted over it.
+    with processes.stopped(watcher):
+        wait.until(lambda: all(map(processes.is_gone, processes.children(watcher))),
+                   "the end of a look")
+        lab.mail.shell(f"umount -l {postern.OVERRIDES}")
+        lab.mail.write(f"{remote}/postfix-main.cf", "mail_name = second\n")
+        mount_remote(lab)
     running.wait_current()
     assert mail_name(lab.mail) == "second"
 

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The watching process itself: what it may do, what it says, and what is told when it hangs."""
-import contextlib
 import json
 import os
 import re
-import signal
 
 import pytest
 
@@ -24,23 +22,11 @@ def begin(lab, command, **how):
 
 # -- liveness
 
-@contextlib.contextmanager
-def stopped(pid):
-    """nsenter(1) stops with what it has started, and goes on by itself alone."""
-    parent = int(processes.status(pid)["PPid"])
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for each in (pid, parent):
-            os.kill(each, signal.SIGCONT)
-
-
 @WAYS
 def test_one_that_hangs_is_not_live(lab, postern_built, command):
     """Asked for five seconds; the twins work on, and so does CMD."""
     running = begin(lab, command)
-    with stopped(running.watcher_pid()):
+    with processes.stopped(running.watcher_pid()):
         for what in ("--live", "--ready"):
             done = lab.mail.run([mailhost.POSTERN, "probe", what], check=False)
             assert done.returncode == 1 and "did not answer within 5 s" in done.stderr, done
