@@ -167,11 +167,14 @@ static void a_walk_meets_everybody_once(void **state)
 /* Without a descriptor nothing can be read: not a no. */
 static void ask_without_descriptors(void *ctx)
 {
-	const struct rlimit none = { 0 };
+	struct rlimit limit;
 	pid_t self = getpid();
 
 	(void)ctx;
-	if (setrlimit(RLIMIT_NOFILE, &none) < 0)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		_exit(99);
+	limit.rlim_cur = 0;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		_exit(99);
 	if (process_inner_number(self) != -EMFILE)
 		_exit(WRONG_NUMBER);
