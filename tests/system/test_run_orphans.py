@@ -225,14 +225,15 @@ os._exit(8)
 """
 
 
-def test_what_is_made_while_we_kill_is_killed_too(supervise, as_init):
-    run = supervise(supervised.python(RUNNING_AWAY), "--grace", "0", as_init=as_init,
+def test_what_is_made_while_we_kill_is_killed_too(supervise, as_init, tmp_path):
+    program = f"{RUNNING_AWAY}# {tmp_path}"  # others may run at the same time
+    run = supervise(supervised.python(program), "--grace", "0", as_init=as_init,
                     stdin=subprocess.PIPE, level="info").ready()
     run.process.stdin.close()
     assert run.status() == 8
     assert "left behind" not in run.said()
     assert not [pid for pid in processes.everybody()
-                if RUNNING_AWAY in processes.read(pid, "cmdline")]
+                if program in processes.read(pid, "cmdline")]
 
 
 def test_nobody_is_signalled_while_the_command_runs(supervise, as_init):
