@@ -135,10 +135,14 @@ def with_mounts_of(pid):
 
 @contextlib.contextmanager
 def stopped(pid):
-    """nsenter(1) stops with what it has started, and goes on by itself alone."""
+    """It does nothing from the block's first line to its last.
+
+    nsenter(1) stops with what it has started, and goes on by itself alone.
+    """
     parent = int(status(pid)["PPid"])
     os.kill(pid, signal.SIGSTOP)
     try:
+        wait.until(lambda: state(pid) == "T", "it to stop")  # kill(2) may be over before that
         yield
     finally:
         for each in (pid, parent):

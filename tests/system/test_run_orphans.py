@@ -100,13 +100,11 @@ sys.stdin.readline()
         if pid != child and processes.name(pid) == name]) == 1000 and found, "1000 orphans")
     numbers = {str(processes.inner_number(pid)) for pid in orphans}
     # From outside its namespace, PID 1 can be stopped as well.
-    os.kill(run.pid, signal.SIGSTOP)
-    run.wait_state("T")
-    for pid in orphans:
-        os.kill(pid, signal.SIGKILL)
-    # One SIGCHLD waits for us by then, and stands for all of them.
-    wait.until(lambda: all(processes.state(pid) == "Z" for pid in orphans), "1000 zombies")
-    os.kill(run.pid, signal.SIGCONT)
+    with processes.stopped(run.pid):
+        for pid in orphans:
+            os.kill(pid, signal.SIGKILL)
+        # One SIGCHLD waits for us by then, and stands for all of them.
+        wait.until(lambda: all(processes.state(pid) == "Z" for pid in orphans), "1000 zombies")
     wait.until(lambda: numbers <= set(reaped(run)), lambda: f"1000 reaped, not {len(reaped(run))}")
     assert zombies(run) == []
     run.process.stdin.close()
