@@ -166,7 +166,7 @@ def calls_of(name):
     A look that comes after its rehearsal does not judge; where waits pass quickly, some may have to.
     """
     by_process = {}
-    for call in faults.read_calls(trial.LOG):
+    for call in faults.read_calls(trial.LOG, trial.master_names()):
         by_process.setdefault(call.process, []).append(call)
     return min((calls for calls in by_process.values()
                 if any(c.name == "prctl" and f'"{name}"' in c.rest for c in calls)

@@ -127,6 +127,10 @@ def master_pids():
     return pids
 
 
+def master_names():
+    return dict(zip(master_pids(), ("postfix", "dovecot")))
+
+
 def quiet(*argv):
     return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True, timeout=RUN_LIMIT_S, check=False)

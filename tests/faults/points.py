@@ -90,11 +90,7 @@ class Call(NamedTuple):
     access: int  # of an open: its flags; else the second argument
     result: int
     rest: str    # files and names
-
-    @property
-    def place(self):
-        """What it is done to, whatever numbers are in there, or in a temporary file's name."""
-        return _NUMBER.sub("N", re.sub(r" \S+$", "", self.rest))
+    place: str   # what it is done to, whatever numbers are in there
 
     @property
     def is_of_messages(self):
@@ -127,10 +123,21 @@ class Point(NamedTuple):
         return f"{self.at} {self.call.name}{self.call.rest[:200]} {self.action}"
 
 
-def read_calls(path):
+def _place(rest, names):
+    """Without numbers, also a temporary file's; but what is asked of one server, of the other, or
+    of whomever else, are three things."""
+    def named(found):
+        return f"/proc/{names.get(int(found[1]), 'N')}"
+
+    return _NUMBER.sub("N", re.sub(r"/proc/(\d+)", named, re.sub(r" \S+$", "", rest)))
+
+
+def read_calls(path, names=None):
+    """`names` are those of processes, by number."""
     with open(path, encoding="utf-8", errors="replace") as log:
         found = [_LINE.match(line) for line in log]
-    return [Call(int(m[1]), int(m[2]), m[3], int(m[4], 16), int(m[5]), m[6]) for m in found if m]
+    return [Call(int(m[1]), int(m[2]), m[3], int(m[4], 16), int(m[5]), m[6],
+                 _place(m[6], names or {})) for m in found if m]
 
 
 def actions(call, kills):

@@ -22,7 +22,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import points as faults  # noqa: E402  (the path above comes first)
 from mail_state import (CONTROL, CONTROL_BYTES, PROXY_LOCAL, RUN_LIMIT_S,  # noqa: E402
-                        Files, Wrong, greets, hits, master_pids, open_to_all, quiet)
+                        Files, Wrong, greets, hits, master_names, master_pids, open_to_all, quiet)
 
 CALLFAULT = "/faults/callfault"
 LOG, SAID = "/run/faults-log", "/run/faults-said"
@@ -105,7 +105,7 @@ class Scene:
         status, said = self.run((CALLFAULT, "--log", LOG), self.argv)
         if status != 0:
             raise Wrong(f"recorded run: {status}: {said}")
-        calls = faults.read_calls(LOG)
+        calls = faults.read_calls(LOG, master_names() if self.live else None)
         self.start_again()
         return calls
 
