@@ -8,6 +8,7 @@
  */
 #include "apply.h"
 
+#include "apply_gate.h"
 #include "follow.h"
 #include "judge.h"
 #include "log.h"
@@ -106,77 +107,6 @@ static int undo_change(const struct survey_request *request, const struct server
 	return rc;
 }
 
-/* ---- the gate ---- */
-
-static void say_gate(const struct gate_ports *ports)
-{
-	cleanup_buf struct buf text = BUF_INIT;
-
-	for (size_t i = 0; i < ports->n_items; i++)
-		buf_add_format(&text, "%s%u", i > 0 ? ", " : "", ports->items[i]);
-	if (ports->n_items == 0)
-		log_notice("gate: removed");
-	else
-		log_notice("gate: only trusted networks and this host reach the ports %s",
-			   buf_text(&text));
-}
-
-/* Before a port opens; the ports that close are guarded as long as they are open. */
-static int guard(struct survey *r, struct error *err)
-{
-	const bool was_seen = r->gate.is_seen;
-	int rc = gate_guard(&r->gate, err);
-
-	if (rc > 0)
-		say_gate(&r->gate.meanwhile);
-	if (rc == 0 && was_seen && !r->gate.is_seen) /* it can be seen, and not be changed */
-		notes_add(&r->notes, NOTE_WARNING, "gate: not in force: %s",
-			  r->gate.unseen_because.msg);
-	return rc < 0 ? rc : 0;
-}
-
-int apply_guard_standing(struct survey *r, struct error *err)
-{
-	int rc = gate_guard_standing(&r->gate, err);
-
-	if (rc > 0)
-		say_gate(&r->gate.standing);
-	if (rc == 0 && r->gate.standing.n_items > 0 && !r->gate.is_seen)
-		return error_set(err, -EPERM, "%s", r->gate.unseen_because.msg);
-	return rc < 0 ? rc : 0;
-}
-
-/* What is not open any more is not ours to guard. */
-static void settle_gate(struct survey *r)
-{
-	struct error err;
-	const bool was_changed = r->gate.was_changed, was_seen = r->gate.is_seen;
-	int rc;
-
-	for (size_t i = 0; i < SURVEY_SERVERS; i++)
-		if (r->servers[i].still_open)
-			gate_keep_all(&r->gate);
-	rc = gate_settle(&r->gate, &err);
-	if (rc < 0)
-		log_warning("%s", err.msg);
-	if (was_seen && !r->gate.is_seen)
-		notes_add(&r->notes, NOTE_WARNING, "gate: it stays as it was: %s",
-			  r->gate.unseen_because.msg);
-	if (rc > 0 && !was_changed)
-		say_gate(&r->gate.then);
-}
-
-static void restore_gate(struct survey *r)
-{
-	const bool was_changed = r->gate.was_changed;
-	struct error err;
-
-	if (gate_restore(&r->gate, &err) < 0)
-		log_error("%s could not be put back", err.msg);
-	else if (was_changed)
-		log_notice("gate: the previous state is back");
-}
-
 /* Which changes of which servers are in force on disk. */
 struct written {
 	bool record[SURVEY_SERVERS];
@@ -245,8 +175,12 @@ static int reload_and_verify(struct survey *r, struct written *w, struct error *
 		struct server *server = &r->servers[i];
 		int rc;
 
-		if (!survey_needs_work(server) || !server->running)
+		if (!survey_needs_work(server))
 			continue;
+		if (!server->running) {
+			apply_gate_look_at_untold(r, server);
+			continue;
+		}
 		rc = follow_reload(server, err);
 		if (rc < 0)
 			return error_wrap(err, rc, "%s: reload", server->kind->name);
@@ -322,7 +256,7 @@ static void roll_back(const struct survey_request *request, struct survey *r,
 	if (!request->revert)
 		remove_made_directories(request, r);
 	if (is_whole) /* else the new ports may open still */
-		restore_gate(r);
+		apply_gate_restore(r);
 }
 
 /* What only an interruption would have needed is forgotten. */
@@ -339,15 +273,21 @@ static void settle_record(const struct survey_request *request, const struct ser
 		log_warning("%s", err.msg);
 }
 
+/* It follows its files; or does not run, and will.  Who has ports of before has not yet. */
+static void settle_server(const struct survey_request *request, const struct server *server)
+{
+	settle_record(request, server);
+	if (survey_needs_work(server) &&
+	    !(server->still_open && (request->revert || !server->running)))
+		pending_clear(&request->host->root, server->kind->name);
+}
+
 /* All servers follow their files. */
 static void settle(const struct survey_request *request, struct survey *r)
 {
-	for (size_t i = 0; i < SURVEY_SERVERS; i++) {
-		settle_record(request, &r->servers[i]);
-		if (survey_needs_work(&r->servers[i]))
-			pending_clear(&request->host->root, r->servers[i].kind->name);
-	}
-	settle_gate(r);
+	for (size_t i = 0; i < SURVEY_SERVERS; i++)
+		settle_server(request, &r->servers[i]);
+	apply_gate_settle(r);
 }
 
 int apply_patch(const struct survey_request *request, struct survey *r, struct error *err)
@@ -357,7 +297,7 @@ int apply_patch(const struct survey_request *request, struct survey *r, struct e
 
 	if (rc < 0)
 		return rc;
-	rc = guard(r, err);
+	rc = apply_gate_before(r, err);
 	if (rc < 0)
 		return rc;
 	r->began = true;
@@ -388,14 +328,55 @@ int apply_verify(struct survey *r, struct error *err)
 	return rc;
 }
 
-static int tell_reverted(const struct survey_request *request, struct server *server,
-			 struct error *err)
+/* Whichever of the guarded ports are its own, unless it is to have them. */
+static int add_unknown(const struct survey_request *request, const struct survey *r,
+		       struct server *server, struct error *err)
 {
-	int rc = judge_server(request, server, err);
+	const struct gate_ports *standing = &r->gate.standing;
+	int rc = 0;
 
-	if (rc == 0)
+	for (size_t i = 0; i < standing->n_items && rc == 0 && server->closing_is_unknown; i++)
+		if (!server->kind->names_port(request->host, server, standing->items[i]))
+			rc = server_add_closing(server, standing->items[i], err);
+	return rc;
+}
+
+static int follow_reverted(const struct survey_request *request, const struct survey *r,
+			   struct server *server, struct error *err)
+{
+	int rc = server->running ? judge_server(request, server, err) : 0;
+
+	if (rc == 0 && server->running)
+		rc = add_unknown(request, r, server, err);
+	if (rc == 0 && server->running)
 		rc = follow_reload(server, err);
-	return rc < 0 ? error_wrap(err, rc, "%s is not reloaded", server->kind->name) : 0;
+	else if (rc == 0 && server->unseen)
+		rc = error_set(err, server->unseen_because.code, "%s", server->unseen_because.msg);
+	else if (rc == 0)
+		apply_gate_look_at_untold(r, server);
+	if (rc < 0)
+		return error_wrap(err, rc, "%s is not reloaded", server->kind->name);
+	settle_server(request, server);
+	return 0;
+}
+
+/* Each, whatever becomes of the other; the first reason why one could not be told. */
+static int follow_all_reverted(const struct survey_request *request, struct survey *r, bool running,
+			       int rc, struct error *err)
+{
+	for (size_t i = SURVEY_SERVERS; i-- > 0;) {
+		struct server *server = &r->servers[i];
+		struct error why;
+
+		if (server->running != running || !survey_needs_work(server) ||
+		    follow_reverted(request, r, server, &why) == 0)
+			continue;
+		if (rc < 0)
+			log_error("%s", why.msg);
+		else
+			rc = error_set(err, why.code, "the files are reverted, but %s", why.msg);
+	}
+	return rc;
 }
 
 /*
@@ -412,21 +393,12 @@ int apply_revert(const struct survey_request *request, struct survey *r, struct 
 		return rc;
 	}
 	remove_made_directories(request, r);
-	for (size_t i = SURVEY_SERVERS; i-- > 0 && !request->no_reload;) {
-		struct server *server = &r->servers[i];
-		struct error why;
-
-		if (!survey_needs_work(server))
-			continue;
-		if (server->running && tell_reverted(request, server, &why) < 0) {
-			/* The other server is told all the same. */
-			rc = error_set(err, why.code, "the files are reverted, but %s", why.msg);
-			continue;
-		}
-		settle_record(request, server);
-		pending_clear(&request->host->root, server->kind->name);
+	if (!request->no_reload) {
+		/* What is open when these have followed is open with the others. */
+		rc = follow_all_reverted(request, r, true, rc, err);
+		rc = follow_all_reverted(request, r, false, rc, err);
 	}
 	if (rc == 0 && !r->failed)
-		settle_gate(r);
+		apply_gate_settle(r);
 	return rc;
 }

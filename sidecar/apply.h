@@ -20,12 +20,6 @@ struct survey_request;
 int apply_patch(const struct survey_request *request, struct survey *survey, struct error *err);
 
 /*
- * Guard what is open with the files as they are; nothing else of the survey is put in force.
- * 0, or why something stands that is not guarded.
- */
-int apply_guard_standing(struct survey *survey, struct error *err);
-
-/*
  * Ask the twins of every running server that is not verified yet; nothing is
  * written or reloaded.  0, or what does not answer.
  */

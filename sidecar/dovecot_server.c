@@ -69,23 +69,16 @@ static struct dovecot *make_own(const char *directory)
 	return dovecot;
 }
 
-static int find_master(const struct host *host, struct server *server, struct error *err)
+static int find_master(const struct server_request *request, struct server *server,
+		       struct error *err)
 {
-	static const char *const names[] = { "master.pid", NULL };
 	const struct dovecot *dovecot = server->own;
 	const char *directory = dovecot_conf_get(&dovecot->current, "base_dir", "/run/dovecot");
 	cleanup_free char *path = join(directory, "master.pid");
-	int rc;
 
 	if (!path)
 		return error_set(err, -ENOMEM, "out of memory");
-	rc = server_add_folder(server, directory, names, true, err);
-	if (rc < 0)
-		return rc;
-	rc = master_process_find(&host->root, path, "dovecot", &server->master, err);
-	server->running = rc == MASTER_PROCESS_READY;
-	server->starting = rc == MASTER_PROCESS_STARTING;
-	return rc < 0 ? rc : 0;
+	return server_find_master(request, path, server, err);
 }
 
 /* The files that are ours to change, as they are and as they shall be. */
@@ -311,14 +304,15 @@ static int plan_drop_in(const struct host *host, const struct settings *settings
 }
 
 /* Nothing of ours: what revert writes, and a switched-off or bare Dovecot. */
-static int plan_without(const struct host *host, struct server *server, struct texts *t,
-			struct error *err)
+static int plan_without(const struct server_request *request, struct server *server,
+			struct texts *t, struct error *err)
 {
 	struct dovecot *dovecot = server->own;
+	int rc = read_wanted(request->host, dovecot, t, &dovecot->wanted, err);
 
 	if (t->drop_in_exists && dovecot_listeners_made_directory(buf_span(&t->drop_in_now)))
 		server->made_directory = strdup(dovecot->directory);
-	return read_wanted(host, dovecot, t, &dovecot->wanted, err);
+	return request->revert ? 0 : rc; /* judge() will find no candidate, and say so */
 }
 
 /* Our ports in the present configuration that the plan has no more. */
@@ -341,18 +335,8 @@ static int add_folders(struct server *server, const struct dovecot_conf *conf, s
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < conf->n_files && rc == 0; i++) {
-		char *folder = strdupa(conf->files[i].path), *slash = strrchr(folder, '/');
-		bool known = false;
-
-		if (!slash || slash == folder)
-			continue;
-		*slash = '\0';
-		for (size_t k = 0; k < server->n_folders && !known; k++)
-			known = strcmp(server->folders[k].path, folder) == 0;
-		if (!known)
-			rc = server_add_folder(server, folder, NULL, false, err);
-	}
+	for (size_t i = 0; i < conf->n_files && rc == 0; i++)
+		rc = server_add_folder_of(server, conf->files[i].path, err);
 	return rc;
 }
 
@@ -396,7 +380,7 @@ static int survey(const struct server_request *request, struct server *server, s
 	const struct dovecot_source source = dovecot_files_source(&host->root);
 	struct dovecot *dovecot = make_own(settings->dovecot.config_directory);
 	CLEANUP(texts_release) struct texts t = { 0 };
-	int rc;
+	int rc, found;
 
 	server->kind = &dovecot_server;
 	server->enabled = settings->dovecot.enabled;
@@ -414,30 +398,31 @@ static int survey(const struct server_request *request, struct server *server, s
 	if (rc < 0)
 		return rc;
 	server->present = true;
-	if (!server->enabled && !t.drop_in_exists && !t.record.exists &&
+	if (!server->enabled && !request->is_pending && !t.drop_in_exists && !t.record.exists &&
 	    span_equal(buf_span(&t.main_now), buf_span(&t.main_wanted)))
 		return 0; /* switched off, and nothing of ours: not to be read */
 	rc = dovecot_conf_read(&source, dovecot->main_path, NULL, 0, &dovecot->current, err);
-	if (rc < 0)
-		find_master(host, server, NULL); /* whether it runs is asked all the same */
 	if (rc < 0 && request->revert) {
 		/* What is ours goes, whatever state the owner's files are in. */
 		notes_add(notes, NOTE_WARNING, "Dovecot's configuration: %s", err->msg);
+		server->closing_is_unknown = true;
 		rc = 0;
 	}
 	if (rc == 0)
 		rc = add_folders(server, &dovecot->current, err);
-	if (rc == 0 && !server->running)
-		rc = find_master(host, server, err);
+	/* Whether it runs is asked, whatever state its files are in. */
+	found = find_master(request, server, rc < 0 ? NULL : err);
+	if (rc == 0)
+		rc = found;
 	if (rc == 0)
 		rc = apply_override(request, &t, notes, err);
 	if (rc == 0 && !request->revert && server->enabled)
 		rc = plan_drop_in(host, settings, server, &t, notes, err);
 	if (rc == 0 && !t.drop_in_is_wanted)
-		rc = plan_without(host, server, &t, err);
+		rc = plan_without(request, server, &t, err);
 	digest_texts(request, &t, dovecot, &server->read);
 	if (rc < 0 && request->revert)
-		rc = 0; /* judge() will find no candidate, and say so */
+		(void)find_closing(server, NULL); /* to be guarded */
 	if (rc == 0)
 		rc = find_closing(server, err);
 	if (rc < 0)
@@ -482,6 +467,19 @@ static const char *const greeters[] = { "imap-login", "pop3-login", "managesieve
 
 static const char *const files[] = { MAIN_NAME, LOCAL_NAME, DROP_IN_NAME, NULL };
 
+static bool names_port(const struct host *host, const struct server *server, uint16_t port)
+{
+	const struct dovecot_conf *wanted = &((const struct dovecot *)server->own)->wanted;
+	struct dovecot_in_force stock;
+
+	(void)host;
+	for (size_t i = 0; i < dovecot_n_stocks; i++)
+		if (dovecot_in_force_stock(wanted, &dovecot_stocks[i], &stock) &&
+		    stock.port == port)
+			return true;
+	return dovecot_in_force_has_port(wanted, port);
+}
+
 static const char *config_directory(const struct settings *settings)
 {
 	return settings->dovecot.config_directory;
@@ -489,12 +487,14 @@ static const char *config_directory(const struct settings *settings)
 
 const struct server_kind dovecot_server = {
 	.name = "dovecot",
+	.program = "dovecot",
 	.greeters = greeters,
 	.files = files,
 	.config_directory = config_directory,
 	.survey = survey,
 	.judge = judge,
 	.check_ports = check_ports,
+	.names_port = names_port,
 	.strip = strip,
 	.release_own = release_own,
 };

@@ -17,6 +17,7 @@ enum {
 	VERIFY_LIMIT_MS = 10000,
 	WAIT_MS = 3000,
 	STEP_MS = 2,
+	PROGRAMS_MAX = 8,
 };
 
 static int tell(struct server *server, struct error *err)
@@ -63,6 +64,29 @@ int follow_reload(struct server *server, struct error *err)
 	generation_await(server->master.pid, &old);
 	await_closed(server, server->closing, server->n_closing);
 	return 0;
+}
+
+/* Its master, or what a master that is gone has left. */
+static uint16_t find_held(const struct server *server, struct listening_ports ports)
+{
+	const char *programs[PROGRAMS_MAX + 1] = { server->kind->program };
+
+	for (size_t i = 0; i + 1 < PROGRAMS_MAX && server->kind->greeters[i]; i++)
+		programs[i + 1] = server->kind->greeters[i];
+	return ports_find_held(ports.items, ports.n, programs);
+}
+
+void follow_untold(struct server *server, struct listening_ports ports)
+{
+	uint16_t port = ports.n > 0 ? find_held(server, ports) : 0;
+
+	if (port != 0)
+		log_warning("%s: port %u is still open", server->kind->name, port);
+	else if (server->starting && server->n_changes > 0 && ports.n > 0)
+		log_warning("%s: port %u may open yet", server->kind->name, ports.items[0]);
+	else
+		return;
+	server->still_open = true;
 }
 
 int follow_reload_back(struct server *server, struct error *err)

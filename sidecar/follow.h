@@ -7,6 +7,8 @@
 #ifndef SIDECAR_FOLLOW_H
 #define SIDECAR_FOLLOW_H
 
+#include "listening.h"
+
 struct error;
 struct server;
 
@@ -22,6 +24,13 @@ int follow_reload(struct server *server, struct error *err);
 
 /* The same after its former files were put back: the ports of new twins are waited for. */
 int follow_reload_back(struct server *server, struct error *err);
+
+/*
+ * Of one that does not run by its pid file, or is not to be told yet: whether it has one of the
+ * ports, or may soon have again, as by the files of before.  That is said, and goes to
+ * server->still_open.
+ */
+void follow_untold(struct server *server, struct listening_ports ports);
 
 /*
  * Wait until it listens for every twin, and ask each by PROXY v2 LOCAL; what came of

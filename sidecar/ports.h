@@ -40,6 +40,12 @@ void ports_look(const uint16_t *ports, size_t n_ports, pid_t owner, struct liste
 bool ports_was_open(const struct listening *seen, uint16_t port);
 
 /*
+ * One of the ports that a process of one of the programs (ended by NULL) holds, or 0.  Who cannot
+ * be asked may be one of theirs.
+ */
+uint16_t ports_find_held(const uint16_t *ports, size_t n_ports, const char *const *programs);
+
+/*
  * Where the owner listened: "" for every IPv4 address, "::1" for every IPv6
  * address alone, or the one address.  False when it did not.
  */

@@ -75,27 +75,13 @@ static int add_pid_path(const struct postfix *postfix, struct buf *out, struct e
 	return rc < 0 ? error_wrap(err, rc, "%s", postfix->main_cf_path) : 0;
 }
 
-static int find_master(const struct host *host, struct server *server, struct error *err)
+static int find_master(const struct server_request *request, struct server *server,
+		       struct error *err)
 {
 	cleanup_buf struct buf path = BUF_INIT;
 	int rc = add_pid_path(server->own, &path, err);
 
-	if (rc < 0)
-		return rc;
-	rc = master_process_find(&host->root, buf_text(&path), "master", &server->master, err);
-	if (rc >= 0) {
-		static const char *const names[] = { "master.pid", NULL };
-		char *slash = strrchr(path.data, '/');
-		int added;
-
-		*slash = '\0';
-		added = server_add_folder(server, path.data, names, true, err);
-		if (added < 0)
-			return added;
-	}
-	server->running = rc == MASTER_PROCESS_READY;
-	server->starting = rc == MASTER_PROCESS_STARTING;
-	return rc < 0 ? rc : 0;
+	return rc < 0 ? rc : server_find_master(request, buf_text(&path), server, err);
 }
 
 /* Whether an entry of ours stands on that port. */
@@ -342,7 +328,7 @@ static int parse_wanted(const struct server *server, struct postfix *postfix,
 		rc = parse_main_cf(postfix, text, err);
 	if (rc == 0)
 		rc = add_pid_path(postfix, &after, err);
-	if (rc < 0 || !(server->running || server->starting) ||
+	if (rc < 0 || !(server->running || server->starting || server->unseen) ||
 	    span_equal(buf_span(&before), buf_span(&after)))
 		return rc;
 	return error_set(err, -EINVAL,
@@ -368,6 +354,15 @@ static int add_changes(struct server *server, struct texts *t, struct error *err
 }
 
 static const char *const files[] = { "main.cf", "master.cf", NULL };
+
+static bool names_port(const struct host *host, const struct server *server, uint16_t port)
+{
+	CLEANUP(master_cf_release) struct master_cf wanted = { 0 };
+	const struct postfix *postfix = server->own;
+
+	return master_cf_parse(buf_span(&postfix->candidate), &wanted, NULL) == 0 &&
+	       has_port(host, &wanted, port);
+}
 
 static const char *config_directory(const struct settings *settings)
 {
@@ -396,7 +391,8 @@ static int survey(const struct server_request *request, struct server *server, s
 	if (rc < 0)
 		return rc;
 	server->present = true;
-	if (!server->enabled && !span_contains(buf_span(&t.master_now), "postern") &&
+	if (!server->enabled && !request->is_pending &&
+	    !span_contains(buf_span(&t.master_now), "postern") &&
 	    rootfs_exists(&host->root, OVERRIDES_POSTFIX_RECORD, NULL) == 0)
 		return 0; /* switched off, and nothing of ours: not to be read */
 	rc = read_texts(host, postfix, &t, err);
@@ -404,13 +400,15 @@ static int survey(const struct server_request *request, struct server *server, s
 	if (rc == 0)
 		rc = parse_main_cf(postfix, &t.main_now, err);
 	if (rc == 0)
-		rc = find_master(host, server, err);
+		rc = find_master(request, server, err);
 	if (rc == 0)
 		rc = apply_overrides(request, postfix, &t, notes, err);
 	if (rc == 0 && t.overridden)
 		rc = parse_wanted(server, postfix, &t.main_wanted, err);
 	if (rc == 0)
 		rc = plan_master_cf(request, server, &t, notes, err);
+	if (rc < 0 && request->revert)
+		(void)find_closing(host, server, buf_span(&t.master_now), NULL); /* to be guarded */
 	if (rc < 0)
 		return rc;
 	buf_add(&postfix->candidate, buf_span(&t.master_wanted));
@@ -418,7 +416,8 @@ static int survey(const struct server_request *request, struct server *server, s
 	if (rc < 0)
 		return rc;
 	rc = find_closing(host, server, buf_span(&t.master_now), err);
-	if (rc < 0 && !request->revert) /* then it is only for knowing when they are closed */
+	server->closing_is_unknown = rc < 0 && request->revert;
+	if (rc < 0 && !request->revert)
 		return rc;
 	return add_changes(server, &t, err);
 }
@@ -450,12 +449,14 @@ static const char *const greeters[] = { "smtpd", "postscreen", NULL };
 
 const struct server_kind postfix_server = {
 	.name = "postfix",
+	.program = "master",
 	.greeters = greeters,
 	.files = files,
 	.config_directory = config_directory,
 	.survey = survey,
 	.judge = judge,
 	.check_ports = check_ports,
+	.names_port = names_port,
 	.strip = postfix_twins_strip_loose,
 	.release_own = release_own,
 };

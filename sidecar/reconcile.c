@@ -3,6 +3,7 @@
 #include "reconcile.h"
 
 #include "apply.h"
+#include "apply_gate.h"
 #include "log.h"
 #include "monotonic.h"
 #include "overrides.h"
@@ -158,7 +159,7 @@ static int guard_standing(const struct survey_request *request, struct error *er
 		revert.guarded = (struct listening_ports){ planned.gate.standing.items,
 							   planned.gate.standing.n_items };
 	rc = survey_take(&revert, &reverted, err);
-	return rc < 0 ? rc : apply_guard_standing(&reverted, err);
+	return rc < 0 ? rc : apply_gate_standing(&reverted, err);
 }
 
 void reconcile_guard(const struct survey_request *request, struct notes *notes)

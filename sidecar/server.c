@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -140,6 +141,59 @@ int server_add_folder(struct server *server, const char *path, const char *const
 	folders[server->n_folders++] =
 		(struct server_folder){ .path = copy, .names = names, .pid_file = pid_file };
 	return 0;
+}
+
+/* Into out: the folder that a file is in; "" for the root folder, or for a name alone. */
+static int find_folder(const char *path, char out[PATH_MAX], struct error *err)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash ? (size_t)(slash - path) : 0;
+
+	out[0] = '\0';
+	if (n >= PATH_MAX)
+		return error_set(err, -ENAMETOOLONG, "the path %.40s... is too long", path);
+	memcpy(out, path, n);
+	out[n] = '\0';
+	return 0;
+}
+
+int server_add_folder_of(struct server *server, const char *path, struct error *err)
+{
+	char folder[PATH_MAX];
+	int rc = find_folder(path, folder, err);
+
+	if (rc < 0 || folder[0] == '\0')
+		return rc;
+	for (size_t i = 0; i < server->n_folders; i++)
+		if (strcmp(server->folders[i].path, folder) == 0)
+			return 0;
+	return server_add_folder(server, folder, NULL, false, err);
+}
+
+static int add_pid_folder(struct server *server, const char *pid_file, struct error *err)
+{
+	static const char *const names[] = { "master.pid", NULL };
+	char folder[PATH_MAX];
+	int rc = find_folder(pid_file, folder, err);
+
+	return rc < 0 ? rc : server_add_folder(server, folder, names, true, err);
+}
+
+int server_find_master(const struct server_request *request, const char *pid_file,
+		       struct server *server, struct error *err)
+{
+	struct error *why = &server->unseen_because;
+	int rc = add_pid_folder(server, pid_file, why);
+
+	if (rc == 0)
+		rc = master_process_find(&request->host->root, pid_file, server->kind->program,
+					 &server->master, why);
+	server->running = rc == MASTER_PROCESS_READY;
+	server->starting = rc == MASTER_PROCESS_STARTING;
+	server->unseen = rc < 0 && request->revert;
+	if (rc < 0 && !request->revert && err)
+		*err = *why;
+	return rc < 0 && !request->revert ? rc : 0;
 }
 
 int server_add_closing(struct server *server, uint16_t port, struct error *err)

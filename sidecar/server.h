@@ -80,6 +80,9 @@ struct server {
 	/* Its files cannot be read, or are refused: they stay, and nothing is asked of it. */
 	bool left_out;
 	struct error left_out_because;
+	/* To revert, and to nothing else: nobody can tell now whether it runs. */
+	bool unseen;
+	struct error unseen_because;
 	bool unread;                  /* it does not run, and its files cannot be read */
 	bool still_open;              /* what closes with its files had not closed in time */
 	struct master_process master; /* when running or starting */
@@ -90,8 +93,10 @@ struct server {
 	char *made_directory; /* to be made before, or removed after the changes */
 	uint16_t *closing;    /* ports of ours that the new files do not name */
 	size_t n_closing;
-	bool unproven; /* runs, but was not told of its files, or did not follow */
-	bool verified; /* all its twins answered to this very master */
+	bool closing_is_unknown; /* to revert: the files that it follows cannot be read, or are gone
+				  */
+	bool unproven;           /* was not told of its files, or did not follow */
+	bool verified;           /* all its twins answered to this very master */
 	unsigned n_reloads;
 	/* What postern has to remember of its overrides: see overrides.h. */
 	struct file_change record;
@@ -117,11 +122,13 @@ struct server_request {
 	const struct host *host;
 	const struct settings *settings;
 	const struct overrides *overrides;
-	bool revert; /* take away everything of ours */
+	bool revert;     /* take away everything of ours */
+	bool is_pending; /* to revert: this server has not followed its files yet */
 };
 
 struct server_kind {
 	const char *name;
+	const char *program; /* its master's */
 	/*
 	 * Its programs that greet clients, and after a reload on the same sockets
 	 * as before, until they have heard of it; ended by NULL.
@@ -140,6 +147,8 @@ struct server_kind {
 	int (*judge)(const struct host *host, const struct server *server, struct error *err);
 	/* Could the master bind what the candidate names?  Before it is told to. */
 	int (*check_ports)(const struct host *host, const struct server *server, struct error *err);
+	/* Whether the files name the port, as they shall be. */
+	bool (*names_port)(const struct host *host, const struct server *server, uint16_t port);
 	/* A file of the owner's without what is ours. */
 	int (*strip)(struct span text, struct buf *out, struct error *err);
 	void (*release_own)(void *own);
@@ -167,6 +176,17 @@ int server_set_record(struct server *server, const char *path, struct override_r
 /* Add a folder; the path is copied, the names are not. */
 int server_add_folder(struct server *server, const char *path, const char *const *names,
 		      bool pid_file, struct error *err);
+
+/* Add the folder that a file is in, unless it was added; not the root folder. */
+int server_add_folder_of(struct server *server, const char *path, struct error *err);
+
+/*
+ * Whether it runs, by its pid file, whose folder is added: see master_process_find().  What
+ * cannot be told now is an error, as is a path that is none; to revert, which takes away what is
+ * ours all the same, it is server->unseen.
+ */
+int server_find_master(const struct server_request *request, const char *pid_file,
+		       struct server *server, struct error *err);
 
 /* Add a port to `closing` unless a twin of the plan has it. */
 int server_add_closing(struct server *server, uint16_t port, struct error *err);

@@ -32,6 +32,9 @@ static void note_state(struct survey *r, const struct server *server, bool live)
 	if (!server->present)
 		notes_add(&r->notes, NOTE_NOTICE, "%s: no configuration found here: left out",
 			  server->kind->name);
+	else if (server->unseen)
+		notes_add(&r->notes, NOTE_WARNING, "%s: it cannot be told whether it runs: %s",
+			  server->kind->name, server->unseen_because.msg);
 	else if (server->starting)
 		notes_add(&r->notes, NOTE_NOTICE, "%s: still starting: %s", server->kind->name,
 			  live ? "waiting for it" : "nothing will be reloaded");
@@ -41,12 +44,18 @@ static void note_state(struct survey *r, const struct server *server, bool live)
 }
 
 /* Does a running server do what its files say already? */
-static void find_unproven(const struct survey_request *request, size_t which, struct server *server)
+static void find_unproven(const struct survey_request *request, size_t which, struct server *server,
+			  bool is_pending)
 {
 	struct listening seen;
 
-	if (!server->running || server->n_changes > 0)
+	if (!server->present || server->n_changes > 0)
 		return;
+	if (!server->running) {
+		/* It was left with ports that its files do not name, and may have them still. */
+		server->unproven = is_pending && !request->no_reload;
+		return;
+	}
 	server_look_at_twins(server, &seen);
 	server->unproven = request->must_reload[which] ||
 			   pending_is_set(&request->host->root, server->kind->name);
@@ -56,6 +65,7 @@ static void find_unproven(const struct survey_request *request, size_t which, st
 		twin->is_closed = !ports_was_open(&seen, twin->port);
 		server->unproven = server->unproven || twin->is_closed;
 	}
+	server->closing_is_unknown = is_pending;
 	server->verified = !server->unproven && request->verified[which] == server->master.pid;
 }
 
@@ -90,6 +100,8 @@ static int survey_server(const struct survey_request *request, size_t i, struct 
 		.settings = request->settings,
 		.overrides = request->overrides,
 		.revert = request->revert,
+		.is_pending = request->revert &&
+			      pending_is_set(&request->host->root, survey_kinds[i]->name),
 	};
 	struct server *server = &out->servers[i];
 	int rc;
@@ -120,7 +132,7 @@ static int survey_server(const struct survey_request *request, size_t i, struct 
 	if (request->only_running && !server->running)
 		server_drop_changes(server);
 	note_state(out, server, request->only_running);
-	find_unproven(request, i, server);
+	find_unproven(request, i, server, server_request.is_pending);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -214,6 +215,24 @@ static void several_ports_are_looked_at_at_once(void **state)
 	close(second);
 }
 
+static void who_holds_a_port_is_known_by_its_program(void **state)
+{
+	const uint16_t ports[] = { PORT - 1, PORT }, closed[] = { PORT - 1 };
+	pid_t holder = start_holder("127.0.0.1", HOLDING_PLAIN);
+	const char *ours[] = { "nobody-else", NULL, NULL }, *others[] = { "nobody-else", NULL };
+	char path[64], program[PATH_MAX] = "";
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)holder);
+	assert_true(readlink(path, program, sizeof(program) - 1) > 0);
+	ours[1] = strrchr(program, '/') + 1;
+	assert_int_equal(ports_find_held(ports, 2, ours), PORT);
+	assert_int_equal(ports_find_held(ports, 2, others), 0);
+	assert_int_equal(ports_find_held(closed, 1, ours), 0);
+	assert_int_equal(ports_find_held(NULL, 0, ours), 0);
+	sandbox_end(holder);
+}
+
 static void an_address_of_another_host_is_said(void **state)
 {
 	struct error err;
@@ -368,6 +387,7 @@ int main(void)
 		cmocka_unit_test(a_port_that_the_owner_shares_with_its_children_is_fine),
 		cmocka_unit_test(a_foreign_socket_beside_one_of_the_owners_is_an_obstacle),
 		cmocka_unit_test(several_ports_are_looked_at_at_once),
+		cmocka_unit_test(who_holds_a_port_is_known_by_its_program),
 		cmocka_unit_test(an_address_of_another_host_is_said),
 		cmocka_unit_test(a_privileged_port_needs_privilege),
 		cmocka_unit_test(connections_that_linger_are_no_obstacle),

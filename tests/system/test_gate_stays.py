@@ -72,12 +72,26 @@ def override_unreadably(mail):
     mail.shell(f"mkdir -p {postern.OVERRIDES}/postfix-main.cf")
 
 
+def damage_record(mail, path):
+    """What is remembered of overrides; nothing can be planned then, nor reverted."""
+    mail.write(path, "this is no record\n")
+
+
+def damage_postfix_record(mail):
+    damage_record(mail, "/run/postern/overrides-postfix")
+
+
+def damage_dovecot_record(mail):
+    damage_record(mail, "/run/postern/overrides-dovecot")
+
+
 TAKEN = "10599 inet n - y - - smtpd\n"
 REQUIRED = postern.conf('gate = "require"\n', ("10.77.0.0/24", "198.51.100.0/24"))
 # What refuses, and whose ports are known all the same.
 REFUSED = [(break_dovecot, mailhost.POSTFIX_TWINS), (confuse_postfix, mailhost.DOVECOT_TWINS),
            (mistake, TWINS), (want_a_port_of_others, TWINS), (override_badly, TWINS),
-           (override_unreadably, TWINS)]
+           (override_unreadably, TWINS), (damage_postfix_record, TWINS),
+           (damage_dovecot_record, TWINS)]
 
 
 def start_again(mail, refuse):

@@ -45,6 +45,17 @@ def test_what_has_no_end_is_refused_soon(root, name):
         assert path.rsplit("/", 1)[0] in done.stderr.decode(), done.stderr[-500:]
 
 
+@pytest.mark.parametrize("path, setting", [(mailhost.MAIN_CF, "queue_directory"),
+                                           (DOVECOT, "base_dir")])
+def test_where_a_pid_file_is_has_no_end(root, path, setting):
+    """More of a name than there is of a stack."""
+    root.write(path, f"{setting} = /{'a/' * (6 << 20)}\n")
+    for command in ("patch", "revert"):
+        done = root.run(command, "--no-reload", within=SOON_S)
+        assert done.returncode == (command == "patch"), done.stderr[-500:]
+        assert b"too long" in done.stderr, done.stderr[-500:]
+
+
 def test_many_files_that_are_large_together_are_refused(root):
     root.write("/etc/dovecot/large.conf", "# " + "x" * (30 << 20) + "\n")
     root.write(DOVECOT, "!include large.conf\n" * 60)
