@@ -38,7 +38,8 @@ BAD_WORDS = ("Sanitizer", "runtime error:", "Assertion", "double free", "corrupt
              "ended by SIGSEGV", "ended by SIGABRT", "ended by SIGBUS",
              "ended by signal 11", "ended by signal 6", "ended by signal 7")
 # It has said so, and the next run mends it.
-NOT_ALL = re.compile("not everything could be reverted|could not be put back")
+NOT_ALL = re.compile("not everything could be reverted|could not be put back|"
+                     "the files are reverted, but")
 KEPT = re.compile("capabilities kept: [A-Z_, ]+;|capabilities kept: none;")
 # For the sanitizers the C library's refusal is no error of the program's.  What is lost is looked for
 # by alloc_points.c: the filter of system calls is in the way of their own look at the end.
@@ -135,6 +136,7 @@ class Command:
         now = self.scene.files.look()
         side = self.scene.whole(now, may_be_left=False)
         self.scene.judge(now)
+        self.scene.servers_live(with_twins=status == 0)
         if not self.changes:
             if now != self.scene.old:
                 raise trial.Wrong(f"it changed files: {said}")

@@ -93,6 +93,7 @@ ALLOCATING = {
     "check": ("patch", ["check"], False),
     "diff": ("patch", ["patch", "--dry-run"], False),
     "live-patch": ("live-patch", ["patch"], True),
+    "live-revert": ("live-revert", ["revert"], True),
     "live-probe": ("live-revert", ["probe"], False),
     "live-status": ("live-status", ["status", "--json"], False),
 }

@@ -23,7 +23,7 @@ def test_no_allocation_is_counted_on(idle_mail, effort, name):
     effort.check(result, f"{idle_mail.release}, an allocation of {name} fails")
 
 
-@pytest.mark.parametrize("name", ["live-patch", "live-probe", "live-status", "look", "rehearsal",
+@pytest.mark.parametrize("name", ["live-patch", "live-revert", "live-probe", "live-status", "look", "rehearsal",
                                   "watcher", "first-guard", "supervisor"])
 def test_no_allocation_is_counted_on_beside_servers(live_mail, effort, name):
     result = harness.allocations(live_mail, name, effort.of(LOOK_S))
