@@ -463,8 +463,8 @@ static int strip(struct span text, struct buf *out, struct error *err)
 	return buf_check(out, err);
 }
 
-static const char *const greeters[] = { "imap-login", "pop3-login", "managesieve-login", NULL };
-
+static const char *const programs[] = { "dovecot", "imap-login", "pop3-login", "managesieve-login",
+					NULL };
 static const char *const files[] = { MAIN_NAME, LOCAL_NAME, DROP_IN_NAME, NULL };
 
 static bool names_port(const struct host *host, const struct server *server, uint16_t port)
@@ -487,8 +487,8 @@ static const char *config_directory(const struct settings *settings)
 
 const struct server_kind dovecot_server = {
 	.name = "dovecot",
-	.program = "dovecot",
-	.greeters = greeters,
+	.programs = programs,
+	.greeters = programs + 1,
 	.files = files,
 	.config_directory = config_directory,
 	.survey = survey,

@@ -17,7 +17,6 @@ enum {
 	VERIFY_LIMIT_MS = 10000,
 	WAIT_MS = 3000,
 	STEP_MS = 2,
-	PROGRAMS_MAX = 8,
 };
 
 static int tell(struct server *server, struct error *err)
@@ -66,19 +65,9 @@ int follow_reload(struct server *server, struct error *err)
 	return 0;
 }
 
-/* Its master, or what a master that is gone has left. */
-static uint16_t find_held(const struct server *server, struct listening_ports ports)
-{
-	const char *programs[PROGRAMS_MAX + 1] = { server->kind->program };
-
-	for (size_t i = 0; i + 1 < PROGRAMS_MAX && server->kind->greeters[i]; i++)
-		programs[i + 1] = server->kind->greeters[i];
-	return ports_find_held(ports.items, ports.n, programs);
-}
-
 void follow_untold(struct server *server, struct listening_ports ports)
 {
-	uint16_t port = ports.n > 0 ? find_held(server, ports) : 0;
+	uint16_t port = ports_find_held(ports.items, ports.n, server->kind->programs);
 
 	if (port != 0)
 		log_warning("%s: port %u is still open", server->kind->name, port);

@@ -10,15 +10,6 @@
 
 enum { STEP_MS = 2 };
 
-/* Who cannot be looked at now may: at worst it is waited for. */
-static bool may_run_one_of(pid_t pid, const char *const *programs)
-{
-	for (size_t i = 0; programs[i]; i++)
-		if (process_runs(pid, programs[i]) != 0)
-			return true;
-	return false;
-}
-
 void generation_take(pid_t master, const char *const *programs, struct generation *out)
 {
 	cleanup_file FILE *file = NULL;
@@ -29,7 +20,7 @@ void generation_take(pid_t master, const char *const *programs, struct generatio
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)master, (int)master);
 	file = fopen(path, "re");
 	while (file && out->n < GENERATION_MAX && fscanf(file, "%d", &pid) == 1)
-		if (may_run_one_of(pid, programs))
+		if (process_may_run_one_of(pid, programs)) /* at worst it is waited for */
 			out->pids[out->n++] = pid;
 }
 

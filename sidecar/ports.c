@@ -135,14 +135,6 @@ void ports_look(const uint16_t *ports, size_t n_ports, pid_t owner, struct liste
 	mark_owners(out, owner);
 }
 
-static bool may_run_one_of(pid_t pid, const char *const *programs)
-{
-	for (size_t i = 0; programs[i]; i++)
-		if (process_runs(pid, programs[i]) != 0)
-			return true;
-	return false;
-}
-
 uint16_t ports_find_held(const uint16_t *ports, size_t n_ports, const char *const *programs)
 {
 	CLEANUP(process_walk_release) struct process_walk walk = PROCESS_WALK_INIT;
@@ -155,7 +147,8 @@ uint16_t ports_find_held(const uint16_t *ports, size_t n_ports, const char *cons
 		return all.items[0].port;
 	while (all.n > 0 && (pid = process_walk_next(&walk)) > 0) {
 		bool held[LISTENING_MAX] = { false };
-		bool is_theirs = find_held(pid, &all, held) == 1 && may_run_one_of(pid, programs);
+		bool is_theirs =
+			find_held(pid, &all, held) == 1 && process_may_run_one_of(pid, programs);
 
 		for (size_t i = 0; i < all.n; i++) {
 			if (held[i] && is_theirs)

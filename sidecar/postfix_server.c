@@ -445,12 +445,12 @@ static int check_ports(const struct host *host, const struct server *server, str
 	return rc < 0 ? error_wrap(err, rc, "%s", postfix->master_cf_path) : 0;
 }
 
-static const char *const greeters[] = { "smtpd", "postscreen", NULL };
+static const char *const programs[] = { "master", "smtpd", "postscreen", NULL };
 
 const struct server_kind postfix_server = {
 	.name = "postfix",
-	.program = "master",
-	.greeters = greeters,
+	.programs = programs,
+	.greeters = programs + 1,
 	.files = files,
 	.config_directory = config_directory,
 	.survey = survey,

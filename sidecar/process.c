@@ -189,6 +189,14 @@ int process_runs(pid_t pid, const char *program)
 	       (name[want] == '\0' || strcmp(name + want, " (deleted)") == 0);
 }
 
+bool process_may_run_one_of(pid_t pid, const char *const *programs)
+{
+	for (size_t i = 0; programs[i]; i++)
+		if (process_runs(pid, programs[i]) != 0)
+			return true;
+	return false;
+}
+
 bool process_executes_nothing(pid_t pid)
 {
 	char path[PROCESS_PATH_MAX], exe[1];

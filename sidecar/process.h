@@ -56,6 +56,9 @@ int process_users(pid_t pid, uid_t *effective, uid_t *real);
  */
 int process_runs(pid_t pid, const char *program);
 
+/* Whether it runs one of the programs, a list ended by NULL; who cannot be looked at now may. */
+bool process_may_run_one_of(pid_t pid, const char *const *programs);
+
 /* Whether it is there and executes no file: it is ending, or a thread of the kernel. */
 bool process_executes_nothing(pid_t pid);
 

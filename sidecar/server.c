@@ -186,7 +186,7 @@ int server_find_master(const struct server_request *request, const char *pid_fil
 	int rc = add_pid_folder(server, pid_file, why);
 
 	if (rc == 0)
-		rc = master_process_find(&request->host->root, pid_file, server->kind->program,
+		rc = master_process_find(&request->host->root, pid_file, server->kind->programs[0],
 					 &server->master, why);
 	server->running = rc == MASTER_PROCESS_READY;
 	server->starting = rc == MASTER_PROCESS_STARTING;

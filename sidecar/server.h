@@ -128,7 +128,8 @@ struct server_request {
 
 struct server_kind {
 	const char *name;
-	const char *program; /* its master's */
+	/* Its master's program, and all that have its ports; ended by NULL. */
+	const char *const *programs;
 	/*
 	 * Its programs that greet clients, and after a reload on the same sockets
 	 * as before, until they have heard of it; ended by NULL.
