@@ -113,7 +113,6 @@ struct written {
 	size_t n_changes[SURVEY_SERVERS];
 	bool reloaded[SURVEY_SERVERS];
 	bool verified[SURVEY_SERVERS];
-	bool was_pending[SURVEY_SERVERS]; /* before this run */
 };
 
 static int write_all(const struct survey_request *request, const struct survey *r,
@@ -123,7 +122,6 @@ static int write_all(const struct survey_request *request, const struct survey *
 		const struct server *server = &r->servers[i];
 		int rc = 0;
 
-		w->was_pending[i] = pending_is_set(&request->host->root, server->kind->name);
 		if (server->n_changes > 0)
 			rc = pending_set(&request->host->root, server->kind->name, err);
 		/*
@@ -236,7 +234,7 @@ static void roll_back(const struct survey_request *request, struct survey *r,
 			log_error("%s could not be put back: %s", server->record.path, err.msg);
 
 		/* Files that were there before stay, and so does what is to be proven. */
-		if ((w->n_changes[i] > 0 && undone != UNDONE_NOT && !w->was_pending[i]) ||
+		if ((w->n_changes[i] > 0 && undone != UNDONE_NOT && !server->is_pending) ||
 		    (w->n_changes[i] == 0 && w->verified[i]))
 			pending_clear(&request->host->root, server->kind->name);
 		if (!w->reloaded[i])

@@ -398,8 +398,8 @@ static int survey(const struct server_request *request, struct server *server, s
 	if (rc < 0)
 		return rc;
 	server->present = true;
-	if (!server->enabled && !request->is_pending && !t.drop_in_exists && !t.record.exists &&
-	    span_equal(buf_span(&t.main_now), buf_span(&t.main_wanted)))
+	if (!server->enabled && !(request->revert && server->is_pending) && !t.drop_in_exists &&
+	    !t.record.exists && span_equal(buf_span(&t.main_now), buf_span(&t.main_wanted)))
 		return 0; /* switched off, and nothing of ours: not to be read */
 	rc = dovecot_conf_read(&source, dovecot->main_path, NULL, 0, &dovecot->current, err);
 	if (rc < 0 && request->revert) {

@@ -391,7 +391,7 @@ static int survey(const struct server_request *request, struct server *server, s
 	if (rc < 0)
 		return rc;
 	server->present = true;
-	if (!server->enabled && !request->is_pending &&
+	if (!server->enabled && !(request->revert && server->is_pending) &&
 	    !span_contains(buf_span(&t.master_now), "postern") &&
 	    rootfs_exists(&host->root, OVERRIDES_POSTFIX_RECORD, NULL) == 0)
 		return 0; /* switched off, and nothing of ours: not to be read */

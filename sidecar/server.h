@@ -93,9 +93,9 @@ struct server {
 	char *made_directory; /* to be made before, or removed after the changes */
 	uint16_t *closing;    /* ports of ours that the new files do not name */
 	size_t n_closing;
-	bool closing_is_unknown; /* to revert: the files that it follows cannot be read, or are gone
-				  */
-	bool unproven;           /* was not told of its files, or did not follow */
+	bool closing_is_unknown; /* to revert: what it follows cannot be read, or is gone */
+	bool is_pending;         /* it was not seen to follow what was written: see pending.h */
+	bool unproven;           /* is to be told, or asked, although no file differs */
 	bool verified;           /* all its twins answered to this very master */
 	unsigned n_reloads;
 	/* What postern has to remember of its overrides: see overrides.h. */
@@ -122,8 +122,7 @@ struct server_request {
 	const struct host *host;
 	const struct settings *settings;
 	const struct overrides *overrides;
-	bool revert;     /* take away everything of ours */
-	bool is_pending; /* to revert: this server has not followed its files yet */
+	bool revert; /* take away everything of ours */
 };
 
 struct server_kind {

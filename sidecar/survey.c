@@ -43,9 +43,8 @@ static void note_state(struct survey *r, const struct server *server, bool live)
 			  live ? "waiting for it" : "nothing will be reloaded");
 }
 
-/* Does a running server do what its files say already? */
-static void find_unproven(const struct survey_request *request, size_t which, struct server *server,
-			  bool is_pending)
+/* Does a server do what its files say already? */
+static void find_unproven(const struct survey_request *request, size_t which, struct server *server)
 {
 	struct listening seen;
 
@@ -53,19 +52,18 @@ static void find_unproven(const struct survey_request *request, size_t which, st
 		return;
 	if (!server->running) {
 		/* It was left with ports that its files do not name, and may have them still. */
-		server->unproven = is_pending && !request->no_reload;
+		server->unproven = request->revert && !request->no_reload && server->is_pending;
 		return;
 	}
 	server_look_at_twins(server, &seen);
-	server->unproven = request->must_reload[which] ||
-			   pending_is_set(&request->host->root, server->kind->name);
+	server->unproven = request->must_reload[which] || server->is_pending;
 	for (size_t i = 0; i < server->n_twins; i++) {
 		struct twin *twin = &server->twins[i];
 
 		twin->is_closed = !ports_was_open(&seen, twin->port);
 		server->unproven = server->unproven || twin->is_closed;
 	}
-	server->closing_is_unknown = is_pending;
+	server->closing_is_unknown = request->revert && server->is_pending;
 	server->verified = !server->unproven && request->verified[which] == server->master.pid;
 }
 
@@ -100,13 +98,12 @@ static int survey_server(const struct survey_request *request, size_t i, struct 
 		.settings = request->settings,
 		.overrides = request->overrides,
 		.revert = request->revert,
-		.is_pending = request->revert &&
-			      pending_is_set(&request->host->root, survey_kinds[i]->name),
 	};
 	struct server *server = &out->servers[i];
 	int rc;
 
 	*server = (struct server){ .kind = survey_kinds[i], .master = MASTER_PROCESS_INIT };
+	server->is_pending = pending_is_set(&request->host->root, server->kind->name);
 	rc = survey_kinds[i]->survey(&server_request, server, &out->notes, err);
 	if (server->master.sight[0] != '\0')
 		notes_add(&out->notes, NOTE_WARNING, "%s: %s: it is told nothing",
@@ -132,7 +129,7 @@ static int survey_server(const struct survey_request *request, size_t i, struct 
 	if (request->only_running && !server->running)
 		server_drop_changes(server);
 	note_state(out, server, request->only_running);
-	find_unproven(request, i, server, server_request.is_pending);
+	find_unproven(request, i, server);
 	return 0;
 }
 
